@@ -1,0 +1,1 @@
+"""Converters of original checkpoints to EmoLlama's format."""

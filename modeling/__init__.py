@@ -1,0 +1,1 @@
+"""Configuration and models of EmoLlama: what computes on tensors."""

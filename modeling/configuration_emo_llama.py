@@ -1,0 +1,211 @@
+"""Configuration of EmoLlama and of its face prior."""
+
+import re
+
+from transformers import (
+    AutoConfig,
+    InstructBlipQFormerConfig,
+    InstructBlipVisionConfig,
+    PreTrainedConfig,
+    SamMaskDecoderConfig,
+)
+
+# Names that FaceXFormer's heads were trained on; the age, gender and race classes are those its authors
+# give in Kartik-3004/facexformer#5, the attributes are CelebA's 40 and the parsing classes LaPa's 11.
+AGE_LABELS = ["0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70 or more"]
+GENDER_LABELS = ["male", "female"]
+RACE_LABELS = ["White", "Black", "Indian", "Asian", "other"]
+ATTRIBUTE_LABELS = [
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
+    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
+    "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache",
+    "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks",
+    "Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick",
+    "Wearing_Necklace", "Wearing_Necktie", "Young",
+]  # fmt: skip
+PARSING_LABELS = [
+    "background", "skin", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye", "nose", "upper_lip",
+    "inner_mouth", "lower_lip", "hair",
+]  # fmt: skip
+EMOTION_LABELS = ["angry", "disgusted", "afraid", "happy", "sad", "surprised", "neutral"]
+
+_CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d*)")
+
+
+def _build(config, default_type: str, **defaults) -> PreTrainedConfig:
+    """A sub-configuration from `None` (the default), a dict with or without `model_type`, or a configuration."""
+    if isinstance(config, PreTrainedConfig):
+        return config
+    values = dict(defaults) if config is None else dict(config)
+    return AutoConfig.for_model(values.pop("model_type", default_type), **values)
+
+
+class EmoLlamaFaceConfig(PreTrainedConfig):
+    r"""
+    Configuration of [`EmoLlamaFacePriorModel`], the facial analysis network (FaceXFormer).
+
+    Args:
+        backbone_config (`PreTrainedConfig` or `dict`, *optional*, defaults to Swin-B):
+            Any backbone of transformers that gives four feature maps, the finest first.
+        decoder_config (`SamMaskDecoderConfig` or `dict`, *optional*):
+            The two-way transformer: width, depth, heads, feed-forward width. Its `hidden_size` is the width of the
+            face embedding map.
+        image_size (`int`, *optional*, defaults to 224):
+            Height and width in pixels of the face crops.
+        age_labels, gender_labels, race_labels, attribute_labels, parsing_labels (`list[str]`, *optional*):
+            The classes of each head in the order of its outputs. They are *perceived* age, gender and race.
+        num_landmarks (`int`, *optional*, defaults to 68):
+            Number of facial landmarks.
+        num_visibility (`int`, *optional*, defaults to 29):
+            Number of landmarks whose visibility is predicted (COFW's 29).
+        initializer_range (`float`, *optional*, defaults to 0.02):
+            Standard deviation of the initial weights.
+    """
+
+    model_type = "emo_llama_face"
+    base_config_key = "face_config"
+    sub_configs = {"backbone_config": AutoConfig, "decoder_config": SamMaskDecoderConfig}
+
+    def __init__(
+        self,
+        backbone_config=None,
+        decoder_config=None,
+        image_size: int = 224,
+        age_labels: list[str] | None = None,
+        gender_labels: list[str] | None = None,
+        race_labels: list[str] | None = None,
+        attribute_labels: list[str] | None = None,
+        parsing_labels: list[str] | None = None,
+        num_landmarks: int = 68,
+        num_visibility: int = 29,
+        initializer_range: float = 0.02,
+        **kwargs,
+    ):
+        self.backbone_config = _build(
+            backbone_config,
+            "swin",
+            image_size=image_size,
+            embed_dim=128,
+            depths=[2, 2, 18, 2],
+            num_heads=[4, 8, 16, 32],
+            window_size=7,
+            drop_path_rate=0.0,
+            out_features=["stage1", "stage2", "stage3", "stage4"],
+        )
+        self.decoder_config = _build(decoder_config, "sam_mask_decoder", layer_norm_eps=1e-5)
+        self.image_size = image_size
+        self.age_labels = list(AGE_LABELS if age_labels is None else age_labels)
+        self.gender_labels = list(GENDER_LABELS if gender_labels is None else gender_labels)
+        self.race_labels = list(RACE_LABELS if race_labels is None else race_labels)
+        self.attribute_labels = list(ATTRIBUTE_LABELS if attribute_labels is None else attribute_labels)
+        self.parsing_labels = list(PARSING_LABELS if parsing_labels is None else parsing_labels)
+        self.num_landmarks = num_landmarks
+        self.num_visibility = num_visibility
+        self.initializer_range = initializer_range
+        super().__init__(**kwargs)
+
+    @property
+    def hidden_size(self) -> int:
+        """Channels of the face embedding map."""
+        return self.decoder_config.hidden_size
+
+
+class EmoLlamaConfig(PreTrainedConfig):
+    r"""
+    Configuration of [`EmoLlamaModel`] and [`EmoLlamaForConditionalGeneration`]. The defaults are LLaMA-VID 7B's shapes
+    (EVA-CLIP ViT-g, BERT-base Q-Former, Vicuna 7B) with a FaceXFormer face prior.
+
+    Args:
+        vision_config (`InstructBlipVisionConfig` or `dict`, *optional*): EVA-CLIP ViT-g/14 without its last block.
+        qformer_config (`InstructBlipQFormerConfig` or `dict`, *optional*): the text-guided Q-Former.
+        face_config (`EmoLlamaFaceConfig`, `dict` or `None`, *optional*):
+            The face prior. `None` (the default) builds a model without one, which is a LLaMA-VID.
+        text_config (`PreTrainedConfig` or `dict`, *optional*): any decoder-only language model; LLaMA by default.
+        num_query_tokens (`int`, *optional*, defaults to 32): learned queries of the Q-Former.
+        content_tokens (`str`, *optional*, defaults to `"mean"`):
+            Content tokens of a frame: `"mean"` (one), `"grid:k"` (k x k averages) or `"all"` (every patch).
+        projector_depth (`int`, *optional*, defaults to 2): linear layers of the projector, with GELU between them.
+        image_token_id (`int`, *optional*, defaults to 32000):
+            Token that stands for one visual token. It needs no row in the embedding table.
+        emotion_labels (`list[str]`, *optional*): default label set of a closed question about the perceived emotion.
+        initializer_range (`float`, *optional*, defaults to 0.02): standard deviation of the initial weights.
+        tie_word_embeddings (`bool`, *optional*, defaults to that of `text_config`): share input and output embeddings.
+    """
+
+    model_type = "emo_llama"
+    sub_configs = {
+        "vision_config": InstructBlipVisionConfig,
+        "qformer_config": InstructBlipQFormerConfig,
+        "face_config": EmoLlamaFaceConfig,
+        "text_config": AutoConfig,
+    }
+
+    def __init__(
+        self,
+        vision_config=None,
+        qformer_config=None,
+        face_config=None,
+        text_config=None,
+        num_query_tokens: int = 32,
+        content_tokens: str = "mean",
+        projector_depth: int = 2,
+        image_token_id: int = 32000,
+        emotion_labels: list[str] | None = None,
+        initializer_range: float = 0.02,
+        tie_word_embeddings: bool | None = None,
+        **kwargs,
+    ):
+        self.vision_config = _build(vision_config, "instructblip_vision_model", initializer_range=0.02)
+        self.qformer_config = _build(qformer_config, "instructblip_qformer", vocab_size=30523)
+        self.text_config = _build(text_config, "llama")
+        if isinstance(face_config, dict):
+            face_config = EmoLlamaFaceConfig(**{k: v for k, v in face_config.items() if k != "model_type"})
+        self.face_config = face_config
+        self.qformer_config.encoder_hidden_size = self.vision_config.hidden_size
+        self.num_query_tokens = num_query_tokens
+        self.content_tokens = content_tokens
+        self.projector_depth = projector_depth
+        self.image_token_id = image_token_id
+        self.emotion_labels = list(EMOTION_LABELS if emotion_labels is None else emotion_labels)
+        self.initializer_range = initializer_range
+        if tie_word_embeddings is None:
+            tie_word_embeddings = self.text_config.tie_word_embeddings
+        self._check()
+        super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
+
+    def _check(self) -> None:
+        """Raise `ValueError` where a value cannot give a working model."""
+        match = _CONTENT_TOKENS.fullmatch(self.content_tokens)
+        if match is None:
+            raise ValueError(f"`content_tokens` must be 'mean', 'all' or 'grid:k', got {self.content_tokens!r}.")
+        if match[1] and int(match[1]) > self.patches_per_side:
+            raise ValueError(
+                f"`content_tokens={self.content_tokens!r}` asks for a finer grid than the {self.patches_per_side} "
+                f"patches a side of `vision_config`."
+            )
+        for name in ("num_query_tokens", "projector_depth"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+
+    @property
+    def patches_per_side(self) -> int:
+        """Patches along one side of a frame."""
+        return self.vision_config.image_size // self.vision_config.patch_size
+
+    @property
+    def grid_size(self) -> int | None:
+        """Content tokens along one side of a frame, `None` for one mean token."""
+        if self.content_tokens == "mean":
+            return None
+        return self.patches_per_side if self.content_tokens == "all" else int(self.content_tokens[5:])
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """Visual tokens of one frame: the context token and the content tokens."""
+        if self.grid_size is None:
+            return 2
+        # LLaMA-VID pools with stride floor(side / grid), which may give more than `grid` cells a side.
+        return 1 + (self.patches_per_side // (self.patches_per_side // self.grid_size)) ** 2
+
+
+__all__ = ["EmoLlamaConfig", "EmoLlamaFaceConfig"]

@@ -1,0 +1,421 @@
+"""EmoLlama: vision encoder, Q-Former, face prior and Face Info Mining in front of a language model."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import (
+    AutoModel,
+    Cache,
+    GenerationMixin,
+    InstructBlipQFormerModel,
+    InstructBlipVisionModel,
+    PreTrainedModel,
+)
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
+from transformers.utils import can_return_tuple, torch_compilable_check
+
+from .configuration_emo_llama import EmoLlamaConfig
+from .modeling_face_info_mining import EmoLlamaFaceInfoMining
+from .modeling_face_prior import EmoLlamaFaceAnalysis, EmoLlamaFacePriorModel
+from .modeling_visual_tokens import EmoLlamaVisualTokens
+
+VISUAL_INPUTS = (
+    "pixel_values",
+    "frame_counts",
+    "qformer_input_ids",
+    "qformer_attention_mask",
+    "face_pixel_values",
+    "face_mask",
+    "visual_embeds",
+)
+
+
+@dataclass
+class EmoLlamaModelOutputWithPast(BaseModelOutputWithPast):
+    """
+    Args:
+        image_hidden_states (`torch.FloatTensor` of shape `(visual tokens of the batch, E)`, *optional*):
+            Visual tokens; pass them back as `visual_embeds` to skip the encoders.
+    """
+
+    image_hidden_states: torch.FloatTensor | None = None
+
+
+@dataclass
+class EmoLlamaCausalLMOutputWithPast(CausalLMOutputWithPast):
+    """
+    Args:
+        image_hidden_states (`torch.FloatTensor` of shape `(visual tokens of the batch, E)`, *optional*):
+            Visual tokens; pass them back as `visual_embeds` to skip the encoders.
+    """
+
+    image_hidden_states: torch.FloatTensor | None = None
+
+
+class EmoLlamaPreTrainedModel(PreTrainedModel):
+    config_class = EmoLlamaConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    input_modalities = ("image", "video", "text")
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["EmoLlamaFaceInfoMining", "EmoLlamaVisualTokens"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, EmoLlamaModel):
+            init.normal_(module.query_tokens, std=self.config.initializer_range)
+
+
+class EmoLlamaModel(EmoLlamaPreTrainedModel):
+    """
+    EmoLlama without a language modelling head.
+
+    Sizes in the shapes below: B samples of T tokens; V visuals (images or clips) of F frames together; Q-Former
+    questions of L tokens; E the language model's width.
+    """
+
+    def __init__(self, config: EmoLlamaConfig):
+        super().__init__(config)
+        self.vision_model = InstructBlipVisionModel(config.vision_config)
+        self.qformer = InstructBlipQFormerModel(config.qformer_config)
+        self.query_tokens = nn.Parameter(torch.zeros(1, config.num_query_tokens, config.qformer_config.hidden_size))
+        self.visual_tokens = EmoLlamaVisualTokens(config)
+        self.face_prior = self.face_info_mining = None
+        if config.face_config is not None:
+            self.face_prior = EmoLlamaFacePriorModel(config.face_config)
+            self.face_info_mining = EmoLlamaFaceInfoMining(config)
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language_model.set_input_embeddings(value)
+
+    def analyze_faces(self, face_pixel_values: torch.FloatTensor) -> EmoLlamaFaceAnalysis:
+        """
+        What the face prior perceives: landmarks, head pose, attributes, age-gender-race with probabilities.
+
+        Args:
+            face_pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): face crops, from the image processor.
+
+        Raises:
+            `ValueError`: the model has no face prior (`config.face_config` is `None`) or pixels are not finite.
+        """
+        if self.face_prior is None:
+            raise ValueError(
+                "This checkpoint has no face prior (`config.face_config` is None): no face can be analyzed."
+            )
+        _check_pixels("face_pixel_values", face_pixel_values)
+        return self.face_prior.analyze(face_pixel_values.to(self.face_prior.device))
+
+    def get_image_features(
+        self,
+        pixel_values: torch.FloatTensor,
+        frame_counts: torch.LongTensor,
+        qformer_input_ids: torch.LongTensor,
+        qformer_attention_mask: torch.LongTensor | None = None,
+        face_pixel_values: torch.FloatTensor | None = None,
+        face_mask: torch.BoolTensor | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPooling:
+        """
+        Visual tokens of every frame.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, H, W)`): frames of all visuals, in order.
+            frame_counts (`torch.LongTensor` of shape `(V,)`): frames of each visual.
+            qformer_input_ids, qformer_attention_mask (`torch.LongTensor` of shape `(V, L)`):
+                The question that guides each visual.
+            face_pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`, *optional*): one face crop a frame.
+            face_mask (`torch.BoolTensor` of shape `(F,)`, *optional*): False where no face was found.
+
+        Returns:
+            `BaseModelOutputWithPooling`: `last_hidden_state` (F, N + 1, D), the raw vision features; `pooler_output`
+            (F, tokens a frame, E), the visual tokens.
+        """
+        _check_pixels("pixel_values", pixel_values)
+        frame_counts = frame_counts.to(pixel_values.device)
+        torch_compilable_check(
+            frame_counts.sum() == pixel_values.shape[0],
+            lambda: (
+                f"`frame_counts` {frame_counts.tolist()} must sum to the {pixel_values.shape[0]} frames of "
+                f"`pixel_values`."
+            ),
+        )
+        torch_compilable_check(
+            frame_counts.shape[0] == qformer_input_ids.shape[0],
+            lambda: (
+                f"`qformer_input_ids` has {qformer_input_ids.shape[0]} questions for {frame_counts.shape[0]} visuals: "
+                f"give one question a visual."
+            ),
+        )
+        # The model itself would return only the features after `post_layernorm`, and LLaMA-VID reads those before it.
+        embeddings = self.vision_model.embeddings(pixel_values.to(self.vision_model.dtype))
+        raw = self.vision_model.encoder(embeddings).last_hidden_state  # F, 1 + N, D
+        queries = self._aggregate_clues(
+            self.vision_model.post_layernorm(raw), frame_counts, qformer_input_ids, qformer_attention_mask
+        )
+        features = raw[:, 1:]
+        if face_pixel_values is not None:
+            if self.face_prior is None:
+                raise ValueError("`face_pixel_values` was given, but this checkpoint has no face prior: leave it out.")
+            _check_pixels("face_pixel_values", face_pixel_values)
+            if face_mask is None:
+                face_mask = torch.ones(face_pixel_values.shape[0], dtype=torch.bool)
+            torch_compilable_check(
+                face_pixel_values.shape[0] == features.shape[0] == face_mask.shape[0],
+                lambda: (
+                    f"`face_pixel_values` and `face_mask` must have one row a frame: got {face_pixel_values.shape[0]} "
+                    f"and {face_mask.shape[0]} for {features.shape[0]} frames."
+                ),
+            )
+            prior = self.face_prior(face_pixel_values)
+            features = self.face_info_mining(features, prior, face_mask.to(features.device, torch.bool))
+        return BaseModelOutputWithPooling(last_hidden_state=raw, pooler_output=self.visual_tokens(features, queries))
+
+    def _aggregate_clues(self, features, frame_counts, input_ids, attention_mask) -> torch.Tensor:
+        """The Q-Former's queries (F, Q, H) after they looked at normed features (F, 1 + N, D), question in mind."""
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        frames = features.shape[0]
+        repeat = torch.arange(frame_counts.shape[0], device=input_ids.device).repeat_interleave(
+            frame_counts.to(input_ids.device), output_size=frames
+        )
+        query_mask = attention_mask.new_ones(frames, self.config.num_query_tokens)
+        outputs = self.qformer(
+            input_ids=input_ids[repeat],
+            attention_mask=torch.cat([query_mask, attention_mask[repeat]], dim=1),
+            query_embeds=self.query_tokens.expand(frames, -1, -1),
+            encoder_hidden_states=features,
+        )
+        return outputs.last_hidden_state[:, : self.config.num_query_tokens]
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        pixel_values: torch.FloatTensor | None = None,
+        frame_counts: torch.LongTensor | None = None,
+        qformer_input_ids: torch.LongTensor | None = None,
+        qformer_attention_mask: torch.LongTensor | None = None,
+        face_pixel_values: torch.FloatTensor | None = None,
+        face_mask: torch.BoolTensor | None = None,
+        visual_embeds: torch.FloatTensor | None = None,
+        **kwargs,
+    ) -> EmoLlamaModelOutputWithPast:
+        """
+        Args:
+            input_ids (`torch.LongTensor` of shape `(B, T)`):
+                Tokens; `config.image_token_id` stands wherever a visual token goes, frame after frame.
+            pixel_values, frame_counts, qformer_input_ids, qformer_attention_mask, face_pixel_values, face_mask:
+                See [`~EmoLlamaModel.get_image_features`].
+            visual_embeds (`torch.FloatTensor` of shape `(visual tokens, E)`, *optional*):
+                Visual tokens computed before, instead of `pixel_values`.
+
+        Raises:
+            `ValueError`: visual tokens and placeholders differ in number, or an input is missing.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
+        if pixel_values is not None:
+            if visual_embeds is not None:
+                raise ValueError("Give either `pixel_values` or `visual_embeds`, not both.")
+            if frame_counts is None or qformer_input_ids is None:
+                raise ValueError(
+                    "`pixel_values` needs `frame_counts` and `qformer_input_ids`: the processor makes them."
+                )
+            visual_embeds = self.get_image_features(
+                pixel_values,
+                frame_counts,
+                qformer_input_ids,
+                qformer_attention_mask,
+                face_pixel_values,
+                face_mask,
+            ).pooler_output.flatten(0, 1)
+        if inputs_embeds is None:
+            inputs_embeds = self._embed(input_ids, visual_embeds)
+        elif visual_embeds is not None:
+            raise ValueError(
+                "Visual inputs need `input_ids`, whose placeholders say where they go, not `inputs_embeds`."
+            )
+        outputs = self.language_model(
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        return EmoLlamaModelOutputWithPast(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=visual_embeds,
+        )
+
+    def _embed(self, input_ids: torch.LongTensor, visual_embeds: torch.FloatTensor | None) -> torch.FloatTensor:
+        """Embeddings (B, T, E) of text tokens, with visual tokens where their placeholders are."""
+        placeholders = input_ids == self.config.image_token_id
+        # The placeholder may lie outside the embedding table, so that a converted vocabulary keeps its size.
+        inputs_embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
+        count = 0 if visual_embeds is None else visual_embeds.shape[0]
+        torch_compilable_check(
+            placeholders.sum() == count,
+            lambda: (
+                f"`input_ids` has {int(placeholders.sum())} visual placeholders, but the visual inputs give {count} "
+                f"visual tokens ({self.config.tokens_per_frame} a frame): give one placeholder for each."
+            ),
+        )
+        if visual_embeds is None:
+            return inputs_embeds
+        visual_embeds = visual_embeds.to(inputs_embeds.device, inputs_embeds.dtype)
+        return inputs_embeds.masked_scatter(placeholders.unsqueeze(-1).to(inputs_embeds.device), visual_embeds)
+
+
+class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin):
+    """EmoLlama with a language modelling head: images, clips or a chat and a question in, an answer out."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+
+    def __init__(self, config: EmoLlamaConfig):
+        super().__init__(config)
+        self.model = EmoLlamaModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        # The embedding's name is the language model's own (`embed_tokens` in LLaMA, `wte` in GPT-2).
+        names = {id(module): name for name, module in self.named_modules()}
+        self._tied_weights_keys = {"lm_head.weight": f"{names[id(self.get_input_embeddings())]}.weight"}
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def set_output_embeddings(self, value: nn.Module) -> None:
+        self.lm_head = value
+
+    def get_image_features(self, *args, **kwargs) -> BaseModelOutputWithPooling:
+        return self.model.get_image_features(*args, **kwargs)
+
+    def analyze_faces(self, face_pixel_values: torch.FloatTensor) -> EmoLlamaFaceAnalysis:
+        return self.model.analyze_faces(face_pixel_values)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        pixel_values: torch.FloatTensor | None = None,
+        frame_counts: torch.LongTensor | None = None,
+        qformer_input_ids: torch.LongTensor | None = None,
+        qformer_attention_mask: torch.LongTensor | None = None,
+        face_pixel_values: torch.FloatTensor | None = None,
+        face_mask: torch.BoolTensor | None = None,
+        visual_embeds: torch.FloatTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs,
+    ) -> EmoLlamaCausalLMOutputWithPast:
+        """
+        Args:
+            labels (`torch.LongTensor` of shape `(B, T)`, *optional*): next-token targets, -100 where there is no loss.
+            logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0):
+                Compute only the last so many logits (0: all), or those at these positions.
+
+        The other arguments are those of [`EmoLlamaModel`].
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            pixel_values=pixel_values,
+            frame_counts=frame_counts,
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+            face_pixel_values=face_pixel_values,
+            face_mask=face_mask,
+            visual_embeds=visual_embeds,
+            **kwargs,
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
+            )
+        return EmoLlamaCausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=outputs.image_hidden_states,
+        )
+
+    def prepare_inputs_for_generation(self, input_ids, is_first_iteration: bool = False, **kwargs):
+        """Keep the visual inputs for the prefill only: later steps find them in the cache."""
+        if not is_first_iteration and kwargs.get("use_cache", True):
+            kwargs = {key: value for key, value in kwargs.items() if key not in VISUAL_INPUTS}
+        return super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
+
+    def _expand_inputs_for_generation(
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, **model_kwargs
+    ):
+        """Repeat samples for beams and return sequences; visual inputs, which are not one a sample, follow theirs."""
+        visual = {key: model_kwargs.pop(key) for key in VISUAL_INPUTS if model_kwargs.get(key) is not None}
+        if expand_size > 1 and visual:
+            visual = self._repeat_visual_inputs(visual, input_ids, expand_size)
+        input_ids, model_kwargs = super()._expand_inputs_for_generation(
+            expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
+        )
+        return input_ids, {**model_kwargs, **visual}
+
+    def _repeat_visual_inputs(self, visual: dict, input_ids: torch.LongTensor, times: int) -> dict:
+        """Repeat each sample's frames, visuals or visual tokens `times` times, one sample after the other."""
+        tokens = (input_ids == self.config.image_token_id).sum(1).tolist()  # visual tokens of each sample
+        frames = [count // self.config.tokens_per_frame for count in tokens]
+        sizes = {"visual_embeds": tokens}
+        if "frame_counts" in visual:
+            left = visual["frame_counts"].tolist()
+            visuals = []
+            for wanted in frames:
+                taken = 0
+                while wanted > 0 and left:
+                    wanted -= left.pop(0)
+                    taken += 1
+                visuals.append(taken)
+            sizes |= dict.fromkeys(("frame_counts", "qformer_input_ids", "qformer_attention_mask"), visuals)
+        return {
+            key: torch.cat([rows for part in value.split(sizes.get(key, frames)) for rows in [part] * times])
+            for key, value in visual.items()
+        }
+
+
+def _check_pixels(name: str, pixels: torch.Tensor) -> None:
+    if pixels.ndim != 4 or pixels.shape[1] != 3:
+        raise ValueError(f"`{name}` must have shape (frames, 3, height, width), got {tuple(pixels.shape)}.")
+    torch_compilable_check(
+        torch.isfinite(pixels).all(),
+        f"`{name}` has NaN or infinite pixels: check how the pictures were read and normalized.",
+    )
+
+
+__all__ = ["EmoLlamaForConditionalGeneration", "EmoLlamaModel", "EmoLlamaPreTrainedModel"]

@@ -1,0 +1,68 @@
+"""Face Info Mining: frame features look at the face prior, globally and locally."""
+
+import torch
+from torch import nn
+from transformers.models.sam.modeling_sam import SamAttention
+
+from .configuration_emo_llama import EmoLlamaConfig
+from .modeling_face_prior import EmoLlamaFacePriorOutput, EmoLlamaFourierPosition
+
+
+class EmoLlamaGatedFaceAttention(nn.Module):
+    """Frame features attend to face features; the result is added through a gate that starts at zero."""
+
+    def __init__(self, config: EmoLlamaConfig):
+        super().__init__()
+        vision, face = config.vision_config.hidden_size, config.face_config.decoder_config
+        self.norm = nn.LayerNorm(vision, eps=config.vision_config.layer_norm_eps)
+        self.query = nn.Linear(vision, face.hidden_size)
+        self.attention = SamAttention(face, downsample_rate=1)
+        self.output = nn.Linear(face.hidden_size, vision)
+        self.gate = nn.Parameter(torch.zeros(1))
+
+    def forward(self, features: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """features (F, N, D), keys and values (F, M, C) to the gated update (F, N, D)."""
+        query = self.query(self.norm(features)).unsqueeze(1)  # F, 1, N, C
+        attended, _ = self.attention(query=query, key=keys.unsqueeze(1), value=values.unsqueeze(1))
+        return self.gate.tanh() * self.output(attended.squeeze(1))
+
+
+class EmoLlamaFaceInfoMining(nn.Module):
+    """
+    Face Info Mining (EMO-LLaMA, section "Face Info Mining"; global and local are the paper's, the rest is ours).
+    *Global*: frame features attend to the face embedding map. *Local*: they attend to landmark tokens, the map
+    sampled at each landmark plus where and which landmark it is. With both gates at zero the features do not change.
+    """
+
+    def __init__(self, config: EmoLlamaConfig):
+        super().__init__()
+        width = config.face_config.hidden_size
+        self.norm = nn.LayerNorm(width)
+        self.position = EmoLlamaFourierPosition(width)
+        self.landmark_embedding = nn.Embedding(config.face_config.num_landmarks, width)
+        self.global_attention = EmoLlamaGatedFaceAttention(config)
+        self.local_attention = EmoLlamaGatedFaceAttention(config)
+
+    def forward(
+        self, features: torch.Tensor, prior: EmoLlamaFacePriorOutput, face_mask: torch.BoolTensor
+    ) -> torch.Tensor:
+        """
+        Args:
+            features (`torch.FloatTensor` of shape `(F, N, D)`): patch features of each frame.
+            prior ([`EmoLlamaFacePriorOutput`]): face prior of each frame's crop.
+            face_mask (`torch.BoolTensor` of shape `(F,)`): frames without a face stay as they are.
+        """
+        landmarks = prior.landmarks.to(prior.face_map.dtype)
+        sampled = nn.functional.grid_sample(
+            prior.face_map, landmarks.unsqueeze(1), padding_mode="border", align_corners=False
+        )
+        sampled = self.norm(sampled.squeeze(2).transpose(1, 2))  # F, L, C
+        pixels = self.norm(prior.face_map.flatten(2).transpose(1, 2))  # F, h*w, C
+        grid = self.position.grid(*prior.face_map.shape[-2:]).flatten(1).T
+        where = self.position(landmarks) + self.landmark_embedding.weight
+        update = self.global_attention(features, keys=pixels + grid, values=pixels)
+        update = update + self.local_attention(features, keys=sampled + where, values=sampled + where)
+        return features + update.masked_fill(~face_mask[:, None, None], 0)
+
+
+__all__ = ["EmoLlamaFaceInfoMining"]

@@ -1,0 +1,224 @@
+"""The face prior: FaceXFormer composed from transformers' modules."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoBackbone, PreTrainedModel
+from transformers import initialization as init
+from transformers.models.sam.modeling_sam import SamFeedForward, SamLayerNorm, SamTwoWayTransformer
+from transformers.utils import ModelOutput
+
+from .configuration_emo_llama import EmoLlamaFaceConfig
+
+
+@dataclass
+class EmoLlamaFacePriorOutput(ModelOutput):
+    """
+    Args:
+        face_map (`torch.FloatTensor` of shape `(F, C, h/4, w/4)`): the fused face embedding map.
+        task_tokens (`torch.FloatTensor` of shape `(F, 7 + parsing classes, C)`): the decoder's task tokens.
+        landmarks (`torch.FloatTensor` of shape `(F, L, 2)`):
+            x, y of each landmark, -1 and 1 being the outer borders of the crop.
+        head_pose (`torch.FloatTensor` of shape `(F, 3)`): pitch, yaw, roll in radians.
+        attribute_logits (`torch.FloatTensor` of shape `(F, attributes)`): one logit an attribute.
+        visibility_logits (`torch.FloatTensor` of shape `(F, num_visibility)`): one logit a landmark.
+        age_logits, gender_logits, race_logits (`torch.FloatTensor` of shape `(F, classes)`).
+        parsing_logits (`torch.FloatTensor` of shape `(F, parsing classes, h, w)`, *optional*).
+    """
+
+    face_map: torch.FloatTensor | None = None
+    task_tokens: torch.FloatTensor | None = None
+    landmarks: torch.FloatTensor | None = None
+    head_pose: torch.FloatTensor | None = None
+    attribute_logits: torch.FloatTensor | None = None
+    visibility_logits: torch.FloatTensor | None = None
+    age_logits: torch.FloatTensor | None = None
+    gender_logits: torch.FloatTensor | None = None
+    race_logits: torch.FloatTensor | None = None
+    parsing_logits: torch.FloatTensor | None = None
+
+
+@dataclass
+class EmoLlamaFaceAnalysis(ModelOutput):
+    """
+    What the face prior perceives in face crops, as numbers for people.
+
+    Args:
+        landmarks (`torch.FloatTensor` of shape `(F, L, 2)`): x, y in [0, 1] of the crop's width and height.
+        head_pose (`torch.FloatTensor` of shape `(F, 3)`): pitch, yaw, roll in radians.
+        attributes (`torch.FloatTensor` of shape `(F, attributes)`): probability of each attribute.
+        visibility (`torch.FloatTensor` of shape `(F, num_visibility)`): probability that a landmark is visible.
+        age, gender, race (`torch.FloatTensor` of shape `(F, classes)`): probability of each *perceived* class.
+    """
+
+    landmarks: torch.FloatTensor | None = None
+    head_pose: torch.FloatTensor | None = None
+    attributes: torch.FloatTensor | None = None
+    visibility: torch.FloatTensor | None = None
+    age: torch.FloatTensor | None = None
+    gender: torch.FloatTensor | None = None
+    race: torch.FloatTensor | None = None
+
+
+class EmoLlamaFourierPosition(nn.Module):
+    """Random Fourier features of points; `frequencies` (2, C/2) are fixed weights."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.frequencies = nn.Parameter(torch.randn(2, channels // 2), requires_grad=False)
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        """Points (..., 2) in [-1, 1] to features (..., C); in float32, since the phases are large."""
+        phase = 2 * torch.pi * (points.float() @ self.frequencies.float())
+        return torch.cat([phase.sin(), phase.cos()], dim=-1).to(self.frequencies.dtype)
+
+    def grid(self, height: int, width: int) -> torch.Tensor:
+        """Features (C, height, width) of the cell centres."""
+        y = (torch.arange(height, device=self.frequencies.device) + 0.5) / height * 2 - 1
+        x = (torch.arange(width, device=self.frequencies.device) + 0.5) / width * 2 - 1
+        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # height, width, 2
+        return self(points).permute(2, 0, 1)
+
+
+class EmoLlamaFacePriorModel(PreTrainedModel):
+    """
+    Facial analysis network (FaceXFormer, arXiv 2403.12960; network/models/facexformer.py): a backbone's four feature
+    maps are projected, resized to the finest and fused; task tokens and the fused map attend to each other; every
+    token has a head.
+    """
+
+    config_class = EmoLlamaFaceConfig
+    base_model_prefix = "face_prior"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _no_split_modules = ["SamTwoWayAttentionBlock"]
+
+    def __init__(self, config: EmoLlamaFaceConfig):
+        super().__init__(config)
+        width = config.hidden_size
+        self.backbone = AutoBackbone.from_config(config.backbone_config)
+        if len(self.backbone.channels) != 4:
+            raise ValueError(
+                f"`backbone_config` must give four feature maps (`out_features`), got {len(self.backbone.channels)}."
+            )
+        _use_raw_stage_outputs(self.backbone, config)
+        self.projections = nn.ModuleList(nn.Linear(channels, width) for channels in self.backbone.channels)
+        self.fuse = nn.Conv2d(4 * width, width, kernel_size=1, bias=False)
+        self.position = EmoLlamaFourierPosition(width)
+        self.heads = nn.ModuleDict(
+            {
+                name: SamFeedForward(width, width, size, num_layers=3)
+                for name, size in (
+                    ("landmarks", 2 * config.num_landmarks),
+                    ("head_pose", 3),
+                    ("attribute", len(config.attribute_labels)),
+                    ("visibility", config.num_visibility),
+                    ("age", len(config.age_labels)),
+                    ("gender", len(config.gender_labels)),
+                    ("race", len(config.race_labels)),
+                )
+            }
+        )
+        self.task_tokens = nn.Embedding(len(self.heads), width)
+        self.parsing_tokens = nn.Embedding(len(config.parsing_labels), width)
+        self.parsing_head = SamFeedForward(width, width, width // 8, num_layers=3)
+        self.decoder = SamTwoWayTransformer(config.decoder_config)
+        self.upscale = nn.Sequential(
+            nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
+            SamLayerNorm(width // 4, data_format="channels_first"),
+            nn.GELU(),
+            nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
+            nn.GELU(),
+        )
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, EmoLlamaFourierPosition):
+            init.normal_(module.frequencies)
+
+    def fused_map(self, pixel_values: torch.FloatTensor) -> torch.FloatTensor:
+        """Face crops (F, 3, h, w) to the face embedding map (F, C, h/4, w/4)."""
+        maps = self.backbone(pixel_values).feature_maps
+        size = maps[0].shape[-2:]
+        projected = [
+            nn.functional.interpolate(
+                projection(feature.movedim(1, -1)).movedim(-1, 1), size=size, mode="bilinear", align_corners=False
+            )
+            for projection, feature in zip(self.projections, maps, strict=True)
+        ]
+        return self.fuse(torch.cat(projected[::-1], dim=1))
+
+    def forward(
+        self, pixel_values: torch.FloatTensor, output_parsing: bool = False, **kwargs
+    ) -> EmoLlamaFacePriorOutput:
+        """
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): normalized face crops.
+            output_parsing (`bool`, *optional*, defaults to `False`): also compute the per-pixel face parsing.
+        """
+        face_map = self.fused_map(pixel_values.to(self.dtype))
+        frames, _, height, width = face_map.shape
+        queries = torch.cat([self.task_tokens.weight, self.parsing_tokens.weight])
+        tokens, keys = self.decoder(
+            point_embeddings=queries.expand(frames, 1, -1, -1),
+            image_embeddings=face_map,
+            image_positional_embeddings=self.position.grid(height, width).expand(frames, -1, -1, -1),
+            attention_similarity=None,
+        )
+        tokens = tokens.squeeze(1)  # F, tasks, C
+        outputs = {name: head(tokens[:, i]) for i, (name, head) in enumerate(self.heads.items())}
+        parsing_logits = None
+        if output_parsing:
+            upscaled = self.upscale(keys.squeeze(1).transpose(1, 2).unflatten(2, (height, width)))
+            weights = self.parsing_head(tokens[:, len(self.heads) :])
+            parsing_logits = torch.einsum("ftc,fchw->fthw", weights, upscaled)
+        return EmoLlamaFacePriorOutput(
+            face_map=face_map,
+            task_tokens=tokens,
+            landmarks=outputs["landmarks"].unflatten(1, (-1, 2)),
+            head_pose=outputs["head_pose"],
+            attribute_logits=outputs["attribute"],
+            visibility_logits=outputs["visibility"],
+            age_logits=outputs["age"],
+            gender_logits=outputs["gender"],
+            race_logits=outputs["race"],
+            parsing_logits=parsing_logits,
+        )
+
+    @torch.no_grad()
+    def analyze(self, pixel_values: torch.FloatTensor) -> EmoLlamaFaceAnalysis:
+        """Perceived landmarks, head pose, attributes and age-gender-race of face crops (F, 3, h, w), in float32."""
+        outputs = self(pixel_values)
+        return EmoLlamaFaceAnalysis(
+            landmarks=(outputs.landmarks.float() + 1) / 2,
+            head_pose=outputs.head_pose.float(),
+            attributes=outputs.attribute_logits.float().sigmoid(),
+            visibility=outputs.visibility_logits.float().sigmoid(),
+            age=outputs.age_logits.float().softmax(-1),
+            gender=outputs.gender_logits.float().softmax(-1),
+            race=outputs.race_logits.float().softmax(-1),
+        )
+
+
+def _use_raw_stage_outputs(backbone: PreTrainedModel, config: EmoLlamaFaceConfig) -> None:
+    """Make transformers' Swin give what torchvision's gives: FaceXFormer's weights were trained on that."""
+    if config.backbone_config.model_type != "swin":
+        return
+    for stage in backbone.hidden_states_norms:
+        backbone.hidden_states_norms[stage] = nn.Identity()
+    window = config.backbone_config.window_size
+    side = config.image_size // config.backbone_config.patch_size
+    for stage in backbone.swin.encoder.layers:
+        if side <= window:  # torchvision does not shift a window that covers the whole map
+            for block in stage.blocks:
+                block.shift_size = 0
+        side = (side + 1) // 2
+
+
+__all__ = ["EmoLlamaFaceAnalysis", "EmoLlamaFacePriorModel", "EmoLlamaFacePriorOutput"]

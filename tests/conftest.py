@@ -1,0 +1,62 @@
+"""Fixtures that many tests share."""
+
+import os
+import sys
+
+# Before huggingface_hub is imported: a test that would reach the network fails at once instead of hanging.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import huggingface_hub
+import pytest
+import transformers.dynamic_module_utils
+import transformers.utils.hub
+from huggingface_hub import constants
+
+from hub_server import HubServer
+
+
+@pytest.fixture
+def hub_server(tmp_path):
+    """A running `HubServer`; for a subprocess, pass it `env=hub_server.environment(tmp_path / "home")`."""
+    server = HubServer(tmp_path / "hub")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def hub(hub_server, tmp_path, monkeypatch):
+    """A running `HubServer` that this process's huggingface_hub and transformers use, signed in, with empty caches."""
+    home = tmp_path / "home"
+    modules = str(home / "modules")
+    environment = hub_server.environment(home)
+    for name in set(os.environ) - set(environment):
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # Both libraries read the environment once, when they are imported.
+    for name, value in {
+        "ENDPOINT": hub_server.endpoint,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub_server.endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_URL_HOSTS": frozenset({"127.0.0.1"}),
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+    }.items():
+        monkeypatch.setattr(constants, name, value, raising=False)
+    monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub_server.endpoint)
+    monkeypatch.setattr(transformers.utils.hub, "_hf_api", None, raising=False)
+    for module in (transformers.utils.hub, transformers.dynamic_module_utils):
+        monkeypatch.setattr(module, "HF_MODULES_CACHE", modules)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    forget_remote_code()
+    yield hub_server
+    forget_remote_code()
+
+
+def forget_remote_code() -> None:
+    """Drop modules loaded by `trust_remote_code`, which are looked up by a name that does not say from which cache."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+        del sys.modules[name]

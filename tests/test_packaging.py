@@ -1,0 +1,94 @@
+"""The wheel, built once, installed into a folder of its own and imported from there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ["emo_llama_hf", "emo_llama_hf.modeling", "emo_llama_hf.processing", "emo_llama_hf.conversion"]
+
+
+def folder_of(package: str) -> str:
+    """The folder of a package in a checkout, e.g. `modeling` for `emo_llama_hf.modeling`."""
+    return package.removeprefix("emo_llama_hf.")
+
+
+def pip(*arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def locations(cwd: Path, path: Path | None = None) -> dict[str, Path]:
+    """Where a fresh interpreter in `cwd`, with `path` as its PYTHONPATH, finds each package."""
+    code = f"import importlib; print(*(importlib.import_module(name).__file__ for name in {PACKAGES}), sep='\\n')"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}
+    if path:
+        environment["PYTHONPATH"] = str(path)
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(PACKAGES, map(Path, done.stdout.splitlines()), strict=True))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    # Built from a copy: setuptools leaves build/ and *.egg-info beside setup.py and would pick up stale files in them.
+    source, out = tmp_path_factory.mktemp("wheel") / "source", tmp_path_factory.mktemp("out")
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(source))
+    (path,) = out.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    target = tmp_path_factory.mktemp("site")
+    pip("install", "--no-deps", "--target", str(target), str(wheel))
+    return target
+
+
+@pytest.fixture(scope="session")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_wheel_holds_one_top_level_package(names):
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"emo_llama_hf"}
+
+
+def test_wheel_holds_every_file(installed):
+    for package in PACKAGES:
+        folder, inside = ROOT / folder_of(package), installed / package.replace(".", "/")
+        files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+        assert files
+        for path in files:
+            assert (inside / path.relative_to(folder)).read_bytes() == path.read_bytes(), path
+
+
+def test_wheel_holds_type_marker_and_licences(names):
+    assert "emo_llama_hf/py.typed" in names
+    assert {name.rsplit("/", 1)[1] for name in names if "/licenses/" in name} >= {"LICENSE", "NOTICE"}
+
+
+def test_wheel_imports_from_anywhere(installed, tmp_path):
+    expected = {name: installed / name.replace(".", "/") / "__init__.py" for name in PACKAGES}
+    assert locations(tmp_path, installed) == expected
+
+
+@pytest.mark.parametrize("path", ["wheel", "as the tests run"])
+def test_imports_in_the_root_of_a_checkout(installed, path):
+    # There the bare folder emo_llama_hf/, first on sys.path, hides whatever is installed.
+    expected = {name: ROOT / folder_of(name) / "__init__.py" for name in PACKAGES}
+    assert locations(ROOT, installed if path == "wheel" else None) == expected
+
+
+def test_console_script_is_declared(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
+        assert "emo-llama = emo_llama_hf.cli:main" in archive.read(name).decode()

@@ -9,7 +9,7 @@ root=$PWD
 stamp=.venv/installed
 if [[ ! -f $stamp || setup.py -nt $stamp || pyproject.toml -nt $stamp || constraints.txt -nt $stamp ]]; then
     [[ -x .venv/bin/python ]] || python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[test]"
     touch $stamp
 fi
 export PATH=$root/.venv/bin:$PATH

@@ -1,0 +1,153 @@
+"""A converted model back in LLaMA-VID's format: `pytorch_model-*.bin`, `eva_vit_g.pth`, and the small files."""
+
+import json
+import re
+from pathlib import Path
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from tqdm.auto import tqdm
+from transformers import BertTokenizer
+from transformers.utils import logging
+
+from ..modeling.configuration_emo_llama import EmoLlamaConfig
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from .checkpoint_files import SourceTensor, read_checkpoint, weight_files
+from .convert_llama_vid import VISION_COPY, source_name, vision_source_name
+from .face_parts import MINING_PREFIX, PRIOR_PREFIX
+from .llama_vid_config import llama_vid_config
+from .llama_vid_processor import BERT
+from .original_checkpoint import LAVIS_NAME, read_json
+from .output_folder import new_folder
+from .plan import ConversionError, Plan, PlannedTensor, table
+from .provenance import Provenance
+from .safetensors_writer import make_tensor
+
+logger = logging.get_logger(__name__)
+
+VISION_PREFIX = "model.vision_model."
+NORM_PREFIX = "model.vision_model.post_layernorm."
+
+
+def export_llama_vid(
+    folder: Path, output: str | Path, max_shard_size: str | int, dry_run: bool = False, progress: bool = True
+) -> str:
+    """
+    Write a converted folder in LLaMA-VID's format; converting that again gives the same bits.
+
+    Returns:
+        `str`: the mapping as a table.
+
+    Raises:
+        `ConversionError`: the model has a part that LLaMA-VID cannot have.
+    """
+    config = EmoLlamaConfig.from_pretrained(folder)
+    origin = Provenance.of_converted(folder)
+    original_config = read_json(origin.files["config.json"]) if "config.json" in origin.files else None
+    original_config = original_config or llama_vid_config(config)
+    if config.face_config is not None:
+        logger.warning("LLaMA-VID has no face prior: it and Face Info Mining are left out.")
+    shards, vision = _plan(folder, config, original_config, origin)
+    if not dry_run:
+        with new_folder(output) as unfinished:
+            _write_shards(shards, unfinished, max_shard_size, progress)
+            torch.save(_make_all(vision, [*vision]), unfinished / LAVIS_NAME)
+            text = json.dumps(original_config, indent=2) + "\n"
+            (unfinished / "config.json").write_text(text, encoding="utf-8")
+            origin.copy_files(unfinished)
+            processor = EmoLlamaProcessor.from_pretrained(folder)
+            _write_vocabulary(processor.qformer_tokenizer, unfinished / BERT)
+            if "tokenizer_config.json" not in origin.files:
+                processor.tokenizer.save_pretrained(unfinished)
+    return table(shards | vision)
+
+
+def _plan(folder: Path, config: EmoLlamaConfig, original: dict, origin: Provenance) -> tuple[Plan, Plan]:
+    """The shards' tensors and EVA-CLIP's."""
+    shards: Plan = {}
+    vision: Plan = {}
+    linear = original.get("mm_projector_type", "linear") == "linear"
+    for name, tensor in read_checkpoint(weight_files(folder)).items():
+        if name.startswith((PRIOR_PREFIX, MINING_PREFIX)):
+            continue
+        if name.startswith(VISION_PREFIX) and not name.startswith(NORM_PREFIX):
+            vision |= _vision_tensors(name, tensor)
+        else:
+            target = source_name(name, linear)
+            shards[target] = _planned(target, tensor)
+    for name, dtype in origin.unused.items():
+        if name.startswith(VISION_COPY):
+            copied = vision.get(name.removeprefix(VISION_COPY))
+            if copied is None:
+                raise ConversionError(f"The model has no tensor for `{name}` of the original.")
+            shards[name] = PlannedTensor(name, copied.shape, getattr(torch, dtype), copied.sources, copied.make)
+        else:
+            buffer = _buffer(name, config)
+            shards[name] = PlannedTensor(
+                name, tuple(buffer.shape), getattr(torch, dtype), (), lambda buffer=buffer: buffer
+            )
+    return shards, vision
+
+
+def _vision_tensors(name: str, tensor: SourceTensor) -> Plan:
+    if match := re.fullmatch(re.escape(VISION_PREFIX) + r"encoder\.layers\.(\d+)\.self_attn\.qkv\.bias", name):
+        width = tensor.shape[0] // 3
+        planned = {}
+        for part, index in (("q_bias", 0), ("v_bias", 2)):
+            target = f"blocks.{match[1]}.attn.{part}"
+            planned[target] = PlannedTensor(
+                target, (width,), tensor.dtype, (tensor,), lambda bias, index=index: _bias_part(bias, index)
+            )
+        return planned
+    source = vision_source_name(name)
+    if source is None:
+        raise ConversionError(f"EVA-CLIP has no place for `{name}`.")
+    return {source: _planned(source, tensor)}
+
+
+def _bias_part(bias: torch.Tensor, index: int) -> torch.Tensor:
+    parts = bias.chunk(3)
+    if parts[1].any():
+        raise ConversionError("The vision encoder's keys have a bias, which EVA-CLIP's have not.")
+    return parts[index]
+
+
+def _planned(target: str, tensor: SourceTensor) -> PlannedTensor:
+    return PlannedTensor(target, tuple(tensor.shape), tensor.dtype, (tensor,), lambda value: value)
+
+
+def _buffer(name: str, config: EmoLlamaConfig) -> torch.Tensor:
+    """A buffer that old versions of transformers kept among the weights."""
+    if name.endswith("position_ids"):
+        return torch.arange(config.qformer_config.max_position_embeddings).unsqueeze(0)
+    text = config.text_config
+    exponents = torch.arange(0, text.head_dim, 2).float() / text.head_dim
+    return 1.0 / text.rope_parameters["rope_theta"] ** exponents
+
+
+def _write_shards(plan: Plan, folder: Path, max_shard_size: str | int, progress: bool) -> None:
+    split = split_torch_state_dict_into_shards(
+        {name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta") for name, tensor in plan.items()},
+        filename_pattern="pytorch_model{suffix}.bin",
+        max_shard_size=max_shard_size,
+    )
+    for filename, names in tqdm(split.filename_to_tensors.items(), desc="Writing shards", disable=not progress):
+        torch.save(_make_all(plan, names), folder / filename)
+    # LLaMA-VID's builder reads the index even where there is one file.
+    index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _make_all(plan: Plan, names: list[str]) -> dict[str, torch.Tensor]:
+    # `torch.save` writes the whole storage behind a tensor, which for one read lazily is the file: hence the copy.
+    return {name: make_tensor(plan[name], set())[0].clone() for name in names}
+
+
+def _write_vocabulary(tokenizer: BertTokenizer, folder: Path) -> None:
+    """BERT's own vocabulary, without the `[DEC]` token that LLaMA-VID adds when it loads it."""
+    folder.mkdir()
+    vocabulary = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
+    text = "".join(f"{token}\n" for token in sorted(vocabulary, key=vocabulary.__getitem__))
+    (folder / "vocab.txt").write_text(text, encoding="utf-8")
+    config = {"do_lower_case": tokenizer.do_lower_case}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")

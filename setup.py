@@ -33,8 +33,9 @@ setup(
         "huggingface-hub>=1.0",
         "accelerate>=1.1",
         "pillow>=11",
-        "av>=14",
+        "av>=15.1",
         "sentencepiece>=0.2",
+        "protobuf>=5",  # transformers reads `tokenizer.model` with it
     ],
     extras_require={
         "test": [
@@ -44,7 +45,7 @@ setup(
             "ruff>=0.12",
             "mypy>=1.15",
             "parameterized>=0.9",
-            "requests>=2",
+            "setuptools>=77",
         ],
         "train": ["datasets>=4", "matplotlib>=3.9", "tensorboard>=2.18"],
         "demo": ["gradio>=5"],

@@ -29,15 +29,24 @@ PARSING_LABELS = [
 ]  # fmt: skip
 EMOTION_LABELS = ["angry", "disgusted", "afraid", "happy", "sad", "surprised", "neutral"]
 
+# Where `trust_remote_code` finds the classes beside the weights.
+AUTO_MAP = {
+    "AutoConfig": "configuration_emo_llama.EmoLlamaConfig",
+    "AutoModel": "modeling_emo_llama.EmoLlamaModel",
+    "AutoModelForImageTextToText": "modeling_emo_llama.EmoLlamaForConditionalGeneration",
+}
+
 _CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d*)")
 
 
-def _build(config, default_type: str, **defaults) -> PreTrainedConfig:
-    """A sub-configuration from `None` (the default), a dict with or without `model_type`, or a configuration."""
+def _build(config, config_class: type, **defaults) -> PreTrainedConfig:
+    """A sub-configuration from `None` (the defaults), a dict or a configuration; a dict may name its `model_type`."""
     if isinstance(config, PreTrainedConfig):
         return config
-    values = dict(defaults) if config is None else dict(config)
-    return AutoConfig.for_model(values.pop("model_type", default_type), **values)
+    values = {"model_type": defaults.pop("model_type", None), **(defaults if config is None else config)}
+    if config_class is AutoConfig:
+        return AutoConfig.for_model(**values)
+    return config_class(**{key: value for key, value in values.items() if key != "model_type"})
 
 
 class EmoLlamaFaceConfig(PreTrainedConfig):
@@ -83,7 +92,8 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
     ):
         self.backbone_config = _build(
             backbone_config,
-            "swin",
+            AutoConfig,
+            model_type="swin",
             image_size=image_size,
             embed_dim=128,
             depths=[2, 2, 18, 2],
@@ -92,7 +102,7 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
             drop_path_rate=0.0,
             out_features=["stage1", "stage2", "stage3", "stage4"],
         )
-        self.decoder_config = _build(decoder_config, "sam_mask_decoder", layer_norm_eps=1e-5)
+        self.decoder_config = _build(decoder_config, SamMaskDecoderConfig, layer_norm_eps=1e-5)
         self.image_size = image_size
         self.age_labels = list(AGE_LABELS if age_labels is None else age_labels)
         self.gender_labels = list(GENDER_LABELS if gender_labels is None else gender_labels)
@@ -155,12 +165,10 @@ class EmoLlamaConfig(PreTrainedConfig):
         tie_word_embeddings: bool | None = None,
         **kwargs,
     ):
-        self.vision_config = _build(vision_config, "instructblip_vision_model", initializer_range=0.02)
-        self.qformer_config = _build(qformer_config, "instructblip_qformer", vocab_size=30523)
-        self.text_config = _build(text_config, "llama")
-        if isinstance(face_config, dict):
-            face_config = EmoLlamaFaceConfig(**{k: v for k, v in face_config.items() if k != "model_type"})
-        self.face_config = face_config
+        self.vision_config = _build(vision_config, InstructBlipVisionConfig, initializer_range=0.02)
+        self.qformer_config = _build(qformer_config, InstructBlipQFormerConfig, vocab_size=30523)
+        self.text_config = _build(text_config, AutoConfig, model_type="llama")
+        self.face_config = None if face_config is None else _build(face_config, EmoLlamaFaceConfig)
         self.qformer_config.encoder_hidden_size = self.vision_config.hidden_size
         self.num_query_tokens = num_query_tokens
         self.content_tokens = content_tokens
@@ -171,6 +179,7 @@ class EmoLlamaConfig(PreTrainedConfig):
         if tie_word_embeddings is None:
             tie_word_embeddings = self.text_config.tie_word_embeddings
         self._check()
+        kwargs.setdefault("auto_map", dict(AUTO_MAP))
         super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
 
     def _check(self) -> None:

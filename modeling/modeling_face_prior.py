@@ -99,6 +99,8 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
 
     def __init__(self, config: EmoLlamaFaceConfig):
         super().__init__(config)
+        # The decoder is no PreTrainedModel, so nobody else tells it which attention to use.
+        config.decoder_config._attn_implementation = config._attn_implementation
         width = config.hidden_size
         self.backbone = AutoBackbone.from_config(config.backbone_config)
         if len(self.backbone.channels) != 4:

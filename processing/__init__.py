@@ -1,1 +1,1 @@
-"""Image processor, face detection, frame sampling, prompts and processor of EmoLlama: files, pixels and text to tensors."""
+"""From files, pixels and text to tensors: image processor, face detection, frame sampling, prompts, processor."""

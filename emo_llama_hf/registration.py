@@ -1,0 +1,46 @@
+"""Registration with transformers' Auto classes and pipeline registry."""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+
+# The top-level name asks for torchvision up to transformers 5.17, the class does not.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.pipelines import PIPELINE_REGISTRY
+
+from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig
+from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLlamaModel
+from .modeling.modeling_face_prior import EmoLlamaFacePriorModel
+from .pipeline import EmotionChatPipeline
+from .processing.image_processing_emo_llama import EmoLlamaImageProcessor
+from .processing.processing_emo_llama import EmoLlamaProcessor
+
+TASK = "emotion-chat"
+
+
+def default_model() -> str:
+    """Path of the checkpoint that comes with the package."""
+    return str(Path(__file__).resolve().parent / "embedded")
+
+
+def register() -> None:
+    """Let `from_pretrained` of the Auto classes and `pipeline` find EmoLlama, and saved folders carry its code."""
+    for config, model in ((EmoLlamaConfig, EmoLlamaModel), (EmoLlamaFaceConfig, EmoLlamaFacePriorModel)):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+        AutoModel.register(config, model, exist_ok=True)
+        config.register_for_auto_class()
+        model.register_for_auto_class("AutoModel")
+    AutoModelForImageTextToText.register(EmoLlamaConfig, EmoLlamaForConditionalGeneration, exist_ok=True)
+    EmoLlamaForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
+    AutoImageProcessor.register(EmoLlamaConfig, image_processor_classes={"pil": EmoLlamaImageProcessor}, exist_ok=True)
+    EmoLlamaImageProcessor.register_for_auto_class()
+    AutoProcessor.register(EmoLlamaConfig, EmoLlamaProcessor, exist_ok=True)
+    EmoLlamaProcessor.register_for_auto_class()
+    if TASK not in PIPELINE_REGISTRY.supported_tasks:
+        PIPELINE_REGISTRY.register_pipeline(
+            TASK,
+            pipeline_class=EmotionChatPipeline,
+            pt_model=(AutoModelForImageTextToText,),
+            default={"model": (default_model(), "main")},
+            type="multimodal",
+        )

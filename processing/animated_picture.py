@@ -1,0 +1,57 @@
+"""A clip made of a picture file: animated GIF, PNG, WebP or AVIF, or a still picture as a clip of one frame."""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import BinaryIO
+
+from PIL import Image
+
+from .clip import Clip
+from .image_loading import load_image
+from .media_source import UnreadableMediaError
+
+ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")  # further images in other formats are pages, thumbnails, depth maps
+SHORTEST_FRAME = 10  # milliseconds; browsers and FFmpeg alike show a frame meant to last no longer for DEFAULT_FRAME
+DEFAULT_FRAME = 100
+
+
+class AnimatedPicture(Clip):
+    """
+    Frames of a picture file.
+
+    Read with Pillow rather than FFmpeg, because FFmpeg knows animated WebP and AVIF only in some builds, drops
+    transparency and misses EXIF orientation: a still picture has the same pixels here as from `load_image`.
+    """
+
+    def __init__(self, file: BinaryIO, partial: bool) -> None:
+        """`file`: seekable, of a format that Pillow reads; stays open."""
+        super().__init__(partial)
+        self._file = file
+        durations = self._frame_durations()
+        *self.times, end = (milliseconds / 1000 for milliseconds in accumulate(durations, initial=0))
+        self.duration = end or None
+
+    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
+        picture = Image.open(self._file)  # afresh: Pillow cannot go back in a PNG
+        for index in indices:
+            picture.seek(index)
+            yield index, load_image(picture, "video")
+
+    def _frame_durations(self) -> list[int]:
+        """Milliseconds that each readable frame lasts; [0] for a still picture. Decodes through, keeping nothing."""
+        picture = Image.open(self._file)
+        if picture.format not in ANIMATED_FORMATS or not getattr(picture, "is_animated", False):
+            load_image(picture, "video")
+            return [0]
+        durations: list[int] = []
+        try:
+            for number in range(picture.n_frames):  # type: ignore[attr-defined]
+                picture.seek(number)
+                picture.load()
+                stated = picture.info.get("duration", 0)
+                durations.append(stated if stated > SHORTEST_FRAME else DEFAULT_FRAME)
+        except Exception as error:  # Pillow's decoders raise all kinds on malformed data
+            self._report(f"frame {len(durations)} cannot be decoded ({error})", error)
+        if not durations:
+            raise UnreadableMediaError(f"`video` has no frame that can be read: {self.problem}. Get a whole copy.")
+        return durations

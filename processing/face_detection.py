@@ -1,0 +1,167 @@
+"""Where the faces of pictures are: MTCNN as a transformers model with a config and safetensors weights."""
+
+import copy
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from .mtcnn import Detections, Mtcnn
+
+
+@dataclass(frozen=True)
+class Face:
+    """One found face, in pixels of its picture.
+
+    Attributes:
+        box: x0, y0, x1, y1; may reach a little beyond the picture's edges.
+        confidence: the detector's probability of a face, 0..1.
+        landmarks: five (x, y): left eye, right eye, nose, left and right corner of the mouth, where left is the
+            viewer's left (the smaller x in an upright picture), not the person's.
+    """
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    landmarks: tuple[tuple[float, float], ...]
+
+
+class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
+    """What is chosen about face detection; the defaults are facenet-pytorch 2.6.0's.
+
+    Args:
+        min_face_size: side in pixels of the smallest face looked for, at least 1.
+        thresholds: least probability of a face after P-Net, R-Net and O-Net, each 0..1.
+        pyramid_factor: scale from one level of the image pyramid to the next, between 0 and 1.
+        nms_thresholds: overlap, 0..1, above which the less probable of two boxes is dropped: within a pyramid level,
+            across levels, after R-Net, after O-Net.
+        batch_size: pictures looked at together; the memory that `detect` takes grows with it and with their size.
+        crop_batch_size: proposed boxes that R-Net or O-Net look at together.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    model_type = "emo_llama_face_detector"
+
+    def __init__(
+        self,
+        min_face_size: float = 20,
+        thresholds: Sequence[float] = (0.6, 0.7, 0.7),
+        pyramid_factor: float = 0.709,
+        nms_thresholds: Sequence[float] = (0.5, 0.7, 0.7, 0.7),
+        batch_size: int = 8,
+        crop_batch_size: int = 512,
+        **kwargs,
+    ):
+        self.min_face_size = min_face_size
+        self.thresholds = list(thresholds)
+        self.pyramid_factor = pyramid_factor
+        self.nms_thresholds = list(nms_thresholds)
+        self.batch_size = batch_size
+        self.crop_batch_size = crop_batch_size
+        self._check()
+        super().__init__(**kwargs)
+
+    def _check(self) -> None:
+        if not 1 <= self.min_face_size < math.inf:
+            raise ValueError(f"`min_face_size` must be at least 1 pixel, got {self.min_face_size}.")
+        if not 0 < self.pyramid_factor < 1:
+            raise ValueError(f"`pyramid_factor` must be between 0 and 1, got {self.pyramid_factor}.")
+        for name, count in (("thresholds", 3), ("nms_thresholds", 4)):
+            values = getattr(self, name)
+            if len(values) != count or not all(0 <= value <= 1 for value in values):
+                raise ValueError(f"`{name}` must be {count} numbers from 0 to 1, got {values}.")
+        for name in ("batch_size", "crop_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+
+
+class EmoLlamaFaceDetector(PreTrainedModel):
+    """MTCNN over PIL images, on CPU or CUDA. Always computes in float32, also when cast to half precision.
+
+    Source: facenet-pytorch 2.6.0, whose boxes it gives with the weights of `conversion/convert_mtcnn.py`.
+    """
+
+    config_class = EmoLlamaFaceDetectorConfig
+    base_model_prefix = "mtcnn"
+    main_input_name = "images"
+    _keep_in_fp32_modules_strict = ["mtcnn"]
+
+    def __init__(self, config: EmoLlamaFaceDetectorConfig) -> None:
+        super().__init__(config)
+        self.mtcnn = Mtcnn(
+            config.min_face_size,
+            config.thresholds,
+            config.pyramid_factor,
+            config.nms_thresholds,
+            config.crop_batch_size,
+        )
+        self.post_init()
+
+    @torch.inference_mode()
+    def detect(self, images: Sequence[Image.Image]) -> list[list[Face]]:
+        """Finds the faces of each picture.
+
+        Pictures of one size are looked at together, at most `config.batch_size` at a time; each gives what it gives
+        alone, but for rounding. A picture with a side below `config.min_face_size` has no faces.
+
+        Args:
+            images: PIL images of mode RGB, each of any size.
+
+        Returns:
+            For each picture its faces, largest box first; an empty list where there is none.
+
+        Raises:
+            TypeError: `images` is not a list of PIL images.
+            ValueError: an image is not of mode RGB.
+        """
+        _check_images(images)
+        same_size = defaultdict(list)
+        for index, image in enumerate(images):
+            same_size[image.size].append(index)
+        faces: list[list[Face]] = [[] for _ in images]
+        # Weights in half precision are widened, not the pictures narrowed: a box needs more than 11 bits.
+        mtcnn = self.mtcnn if self.dtype == torch.float32 else copy.deepcopy(self.mtcnn).float()
+        with (
+            torch.autocast(self.device.type, enabled=False),
+            # TF32 keeps 10 bits of a float32's mantissa, too few for probabilities right to 1e-3.
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            for size, indices in same_size.items():
+                if min(size) < self.config.min_face_size:
+                    continue
+                for start in range(0, len(indices), self.config.batch_size):
+                    batch = indices[start : start + self.config.batch_size]
+                    pixels = torch.from_numpy(np.stack([np.asarray(images[index]) for index in batch]))
+                    for index, found in zip(batch, mtcnn(pixels.to(self.device)), strict=True):
+                        faces[index] = _largest_first(found)
+        return faces
+
+
+def _check_images(images: Sequence[Image.Image]) -> None:
+    if isinstance(images, Image.Image) or not isinstance(images, Sequence):
+        raise TypeError(
+            f"`images` must be a list of PIL images, got {type(images).__name__}; put one image in a list."
+        )
+    for index, image in enumerate(images):
+        if not isinstance(image, Image.Image):
+            raise TypeError(f"`images[{index}]` must be a PIL image, got {type(image).__name__}.")
+        if image.mode != "RGB":
+            raise ValueError(f"`images[{index}]` has mode {image.mode!r}, not 'RGB': convert it with .convert('RGB').")
+
+
+def _largest_first(found: Detections) -> list[Face]:
+    areas = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(dim=1)
+    return [
+        Face(
+            box=tuple(found.boxes[index].tolist()),
+            confidence=found.scores[index].item(),
+            landmarks=tuple(map(tuple, found.landmarks[index].tolist())),
+        )
+        for index in areas.argsort(stable=True).flip(0).tolist()
+    ]

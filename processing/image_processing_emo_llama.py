@@ -1,0 +1,119 @@
+"""Image processor of EmoLlama: frames and face crops to tensors."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from transformers.image_processing_utils import BatchFeature
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, SizeDict
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.processing_utils import ImagesKwargs
+
+from .image_loading import load_image
+
+
+class EmoLlamaImageProcessorKwargs(ImagesKwargs, total=False):
+    """
+    face_size (`dict[str, int]`): height and width of the face crops.
+    face_mean, face_std (`list[float]`): normalization of the face crops.
+    face_boxes (`list`): for each image the box to crop, (x0, y0, x1, y1) in pixels, or `None`.
+    """
+
+    face_size: Any
+    face_mean: Any
+    face_std: Any
+    face_boxes: Any
+
+
+class EmoLlamaImageProcessor(LlavaImageProcessorPil):
+    """
+    Frames are padded to a square with the mean colour, resized and normalized as CLIP's (LLaVA's `pad`); face crops
+    are resized and normalized as ImageNet's (FaceXFormer's inference.py).
+
+    Calling it with images (anything that [`load_image`] takes, nested as you like) returns `pixel_values` of shape
+    `(F, 3, H, W)`; with `face_boxes`, also `face_pixel_values` `(F, 3, h, w)` and `face_mask` `(F,)`, which is False
+    where the box is `None` and the crop black.
+    """
+
+    size = {"height": 224, "width": 224}
+    do_pad = True
+    do_center_crop = False
+    crop_size = None
+    face_size = {"height": 224, "width": 224}
+    face_mean = IMAGENET_DEFAULT_MEAN
+    face_std = IMAGENET_DEFAULT_STD
+    valid_kwargs = EmoLlamaImageProcessorKwargs
+    model_input_names = ["pixel_values", "face_pixel_values", "face_mask"]
+
+    def _prepare_images_structure(self, images, expected_ndims: int = 3) -> list[Image.Image]:
+        return [load_image(image) for image in _flatten(images)]
+
+    def _preprocess(
+        self,
+        images: list[np.ndarray],
+        *,
+        do_pad: bool,
+        size: SizeDict,
+        image_mean,
+        image_std,
+        return_tensors,
+        face_size=None,
+        face_mean=None,
+        face_std=None,
+        face_boxes=None,
+        **kwargs,
+    ) -> BatchFeature:
+        frames = super()._preprocess(
+            images,
+            do_pad=do_pad,
+            size=size,
+            image_mean=image_mean,
+            image_std=image_std,
+            return_tensors=return_tensors,
+            **kwargs,
+        )
+        if face_boxes is None:
+            return frames
+        if len(face_boxes) != len(images):
+            raise ValueError(f"`face_boxes` must have one entry an image: got {len(face_boxes)} for {len(images)}.")
+        crops = super()._preprocess(
+            [_crop(image, box) for image, box in zip(images, face_boxes, strict=True)],
+            do_pad=False,
+            size=SizeDict(**face_size),
+            image_mean=face_mean,
+            image_std=face_std,
+            return_tensors=return_tensors,
+            **kwargs,
+        )
+        mask = BatchFeature(
+            {"face_mask": np.array([box is not None for box in face_boxes])}, tensor_type=return_tensors
+        )
+        return BatchFeature(
+            {
+                "pixel_values": frames["pixel_values"],
+                "face_pixel_values": crops["pixel_values"],
+                "face_mask": mask["face_mask"],
+            }
+        )
+
+
+def _flatten(images):
+    """Every single image of nested lists and of stacked arrays, in order."""
+    if isinstance(images, (list, tuple)):
+        return [image for part in images for image in _flatten(part)]
+    return list(images) if getattr(images, "ndim", 0) == 4 else [images]
+
+
+def _crop(image: np.ndarray, box) -> np.ndarray:
+    """Crop an image (3, H, W) to whole pixels of a box, a black pixel for no box."""
+    if box is None:
+        return np.zeros((3, 1, 1), dtype=image.dtype)
+    left, top, right, bottom = (int(value) for value in box)
+    if not (0 <= left < right <= image.shape[2] and 0 <= top < bottom <= image.shape[1]):
+        raise ValueError(
+            f"`face_boxes` has {tuple(box)}, which does not lie in the image of {image.shape[2]} x {image.shape[1]}."
+        )
+    return image[:, top:bottom, left:right]
+
+
+__all__ = ["EmoLlamaImageProcessor"]

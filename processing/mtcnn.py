@@ -1,0 +1,271 @@
+"""MTCNN (Zhang et al. 2016, arXiv 1604.02878): three small nets that find faces from coarse to fine.
+
+Behaves as facenet-pytorch 2.6.0 (`models/mtcnn.py`, `models/utils/detect_face.py`) does for one picture, so its
+trained weights give its boxes. Box arithmetic runs on the CPU in float32, the same whatever device the nets are on.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WINDOW = 12  # pixels: the side of what one cell of the proposal net sees
+STRIDE = 2  # pixels between two neighbouring cells
+
+
+class Detections(NamedTuple):
+    """The faces of one picture, float32 on the CPU.
+
+    boxes (N, 4) as x0, y0, x1, y1 and landmarks (N, 5, 2) as x, y, both in pixels; scores (N,), 0..1.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    landmarks: Tensor
+
+
+class ProposalNet(nn.Module):
+    """P-Net: slides over a picture of any size from 12x12 and rates every 12x12 window, two pixels apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *(nn.Conv2d(3, 10, 3), nn.PReLU(10), nn.MaxPool2d(2, 2, ceil_mode=True)),
+            *(nn.Conv2d(10, 16, 3), nn.PReLU(16)),
+            *(nn.Conv2d(16, 32, 3), nn.PReLU(32)),
+        )
+        self.face_head = nn.Conv2d(32, 2, 1)
+        self.box_head = nn.Conv2d(32, 4, 1)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """pixels (N, 3, H, W) -> probability of a face (N, h, w), box offsets (N, 4, h, w) in window sides."""
+        features = self.features(pixels)
+        return self.face_head(features).softmax(dim=1)[:, 1], self.box_head(features)
+
+
+class RefineNet(nn.Module):
+    """R-Net: rates a proposed box, seen as 24x24 pixels, and corrects it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *(nn.Conv2d(3, 28, 3), nn.PReLU(28), nn.MaxPool2d(3, 2, ceil_mode=True)),
+            *(nn.Conv2d(28, 48, 3), nn.PReLU(48), nn.MaxPool2d(3, 2, ceil_mode=True)),
+            *(nn.Conv2d(48, 64, 2), nn.PReLU(64)),
+        )
+        self.dense = nn.Sequential(nn.Linear(64 * 3 * 3, 128), nn.PReLU(128))
+        self.face_head = nn.Linear(128, 2)
+        self.box_head = nn.Linear(128, 4)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """pixels (N, 3, 24, 24) -> probability of a face (N,), box offsets (N, 4) in box sides."""
+        features = self.dense(_flatten(self.features(pixels)))
+        return self.face_head(features).softmax(dim=1)[:, 1], self.box_head(features)
+
+
+class OutputNet(nn.Module):
+    """O-Net: rates a refined box, seen as 48x48 pixels, corrects it and places five landmarks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *(nn.Conv2d(3, 32, 3), nn.PReLU(32), nn.MaxPool2d(3, 2, ceil_mode=True)),
+            *(nn.Conv2d(32, 64, 3), nn.PReLU(64), nn.MaxPool2d(3, 2, ceil_mode=True)),
+            *(nn.Conv2d(64, 64, 3), nn.PReLU(64), nn.MaxPool2d(2, 2, ceil_mode=True)),
+            *(nn.Conv2d(64, 128, 2), nn.PReLU(128)),
+        )
+        self.dense = nn.Sequential(nn.Linear(128 * 3 * 3, 256), nn.PReLU(256))
+        self.face_head = nn.Linear(256, 2)
+        self.box_head = nn.Linear(256, 4)
+        self.landmark_head = nn.Linear(256, 10)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """pixels (N, 3, 48, 48) -> probability (N,), box offsets (N, 4), landmarks (N, 10): five x, then five y."""
+        features = self.dense(_flatten(self.features(pixels)))
+        return self.face_head(features).softmax(dim=1)[:, 1], self.box_head(features), self.landmark_head(features)
+
+
+class Mtcnn(nn.Module):
+    """The cascade: P-Net proposes on an image pyramid, R-Net refines, O-Net decides and places landmarks.
+
+    Args:
+        min_face_size: side in pixels of the smallest face looked for.
+        thresholds: least probability of a face after P-Net, R-Net and O-Net.
+        pyramid_factor: scale from one pyramid level to the next, between 0 and 1.
+        nms_thresholds: overlap above which the less probable of two boxes is dropped: within a pyramid level, across
+            levels, after R-Net (intersection over union) and after O-Net (intersection over the smaller box).
+        crop_batch_size: boxes that R-Net or O-Net see at once.
+    """
+
+    def __init__(
+        self,
+        min_face_size: float,
+        thresholds: Sequence[float],
+        pyramid_factor: float,
+        nms_thresholds: Sequence[float],
+        crop_batch_size: int,
+    ) -> None:
+        super().__init__()
+        self.min_face_size = min_face_size
+        self.thresholds = thresholds
+        self.pyramid_factor = pyramid_factor
+        self.nms_thresholds = nms_thresholds
+        self.crop_batch_size = crop_batch_size
+        self.pnet = ProposalNet()
+        self.rnet = RefineNet()
+        self.onet = OutputNet()
+
+    def forward(self, pixels: Tensor) -> list[Detections]:
+        """RGB pixels (B, H, W, 3) of 0..255, any dtype, on the nets' device -> the faces of each of the B pictures."""
+        pixels = pixels.permute(0, 3, 1, 2).float()
+        picture, boxes = self._propose(pixels)
+        picture, boxes = self._refine(pixels, picture, boxes)
+        picture, found = self._decide(pixels, picture, boxes)
+        return [Detections(*(tensor[picture == index] for tensor in found)) for index in range(len(pixels))]
+
+    def _propose(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """pixels (B, 3, H, W) -> picture index (N,), square boxes (N, 4)."""
+        height, width = pixels.shape[-2:]
+        levels = []
+        for scale in pyramid_scales(height, width, self.min_face_size, self.pyramid_factor):
+            probability, offsets = self.pnet(_seen_as(pixels, int(height * scale + 1), int(width * scale + 1)))
+            passed = probability >= self.thresholds[0]
+            picture, row, column = passed.nonzero().cpu().unbind(dim=1)
+            corner = STRIDE * torch.stack((column, row), dim=1).float()
+            # Whole pixels, and one to the right and below, as the original (and MATLAB before it) counts.
+            boxes = torch.cat(((corner + 1) / scale, (corner + WINDOW) / scale), dim=1).floor()
+            scores, offsets = probability[passed].cpu(), offsets.permute(0, 2, 3, 1)[passed].cpu()
+            kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[0])
+            levels.append((picture[kept], boxes[kept], scores[kept], offsets[kept]))
+        if not levels:
+            return torch.zeros(0, dtype=torch.long), torch.zeros(0, 4)
+        picture, boxes, scores, offsets = (torch.cat(tensors) for tensors in zip(*levels, strict=True))
+        kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[1])
+        return picture[kept], square(shift(boxes[kept], offsets[kept], extra_pixel=0))
+
+    def _refine(self, pixels: Tensor, picture: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """The proposals that R-Net takes for faces: picture index (M,), corrected square boxes (M, 4)."""
+        picture, boxes, (scores, offsets) = self._look_closer(self.rnet, 24, pixels, picture, boxes)
+        passed = scores > self.thresholds[1]
+        picture, boxes, scores, offsets = picture[passed], boxes[passed], scores[passed], offsets[passed]
+        kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[2])
+        return picture[kept], square(shift(boxes[kept], offsets[kept], extra_pixel=1))
+
+    def _decide(self, pixels: Tensor, picture: Tensor, boxes: Tensor) -> tuple[Tensor, Detections]:
+        """The boxes that O-Net takes for faces: picture index (K,) and their detections."""
+        picture, boxes, (scores, offsets, points) = self._look_closer(self.onet, 48, pixels, picture, boxes)
+        passed = scores > self.thresholds[2]
+        picture, boxes, scores, offsets, points = (t[passed] for t in (picture, boxes, scores, offsets, points))
+        sides = boxes[:, 2:] - boxes[:, :2] + 1
+        landmarks = points.unflatten(1, (2, 5)).transpose(1, 2)  # (K, 5, 2), in box sides
+        landmarks = sides[:, None] * landmarks + boxes[:, None, :2] - 1
+        boxes = shift(boxes, offsets, extra_pixel=1)
+        kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[3], over_smaller=True)
+        return picture[kept], Detections(boxes[kept], scores[kept], landmarks[kept])
+
+    def _look_closer(
+        self, net: nn.Module, side: int, pixels: Tensor, picture: Tensor, boxes: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Shows each box's part of its picture, as side x side pixels, to a net; boxes quite outside are dropped.
+
+        Returns the picture index and boxes that were shown, and the net's outputs for them, on the CPU.
+        """
+        height, width = pixels.shape[-2:]
+        # Pixel counting starts at 1 in the original, hence the left and top edge one pixel further out.
+        left_top = boxes[:, :2].trunc().int().clamp(min=1) - 1
+        right_bottom = boxes[:, 2:].trunc().int().minimum(torch.tensor([width, height], dtype=torch.int))
+        inside = (left_top < right_bottom).all(dim=1)
+        picture, boxes = picture[inside], boxes[inside]
+        edges = torch.cat((picture[:, None], left_top[inside], right_bottom[inside]), dim=1).tolist()
+        # One empty batch when there is no box, so that the outputs have their shapes.
+        batches = []
+        for start in range(0, max(len(edges), 1), self.crop_batch_size):
+            crops = [
+                _seen_as(pixels[index : index + 1, :, y0:y1, x0:x1], side, side)
+                for index, x0, y0, x1, y1 in edges[start : start + self.crop_batch_size]
+            ]
+            batches.append(net(torch.cat(crops) if crops else pixels.new_zeros(0, 3, side, side)))
+        return picture, boxes, [torch.cat(outputs).cpu() for outputs in zip(*batches, strict=True)]
+
+
+def pyramid_scales(height: int, width: int, min_face_size: float, pyramid_factor: float) -> list[float]:
+    """Scales that bring faces, from `min_face_size` up to the picture's shorter side, to 12 pixels; largest first.
+
+    Empty when the picture's shorter side is below `min_face_size`.
+    """
+    scale = WINDOW / min_face_size
+    side = min(height, width) * scale
+    scales = []
+    while side >= WINDOW:
+        scales.append(scale)
+        scale *= pyramid_factor
+        side *= pyramid_factor
+    return scales
+
+
+def shift(boxes: Tensor, offsets: Tensor, extra_pixel: int) -> Tensor:
+    """Moves the edges of boxes (N, 4) by offsets (N, 4) in box sides; a side counts `extra_pixel` above x1 - x0."""
+    sides = boxes[:, 2:] - boxes[:, :2] + extra_pixel
+    return boxes + offsets * sides.repeat(1, 2)
+
+
+def square(boxes: Tensor) -> Tensor:
+    """Boxes (N, 4) grown along their shorter side to squares about the same centre."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    longer = sides.amax(dim=1, keepdim=True)
+    corner = boxes[:, :2] + sides * 0.5 - longer * 0.5
+    return torch.cat((corner, corner + longer), dim=1)
+
+
+def nms_per_picture(
+    picture: Tensor, boxes: Tensor, scores: Tensor, threshold: float, over_smaller: bool = False
+) -> Tensor:
+    """`non_maximum_suppression` among the boxes of each picture; picture (N,) int64 says which a box belongs to."""
+    kept = [torch.zeros(0, dtype=torch.long)]
+    for index in picture.unique().tolist():
+        (members,) = (picture == index).nonzero(as_tuple=True)
+        kept.append(members[non_maximum_suppression(boxes[members], scores[members], threshold, over_smaller)])
+    return torch.cat(kept)
+
+
+def non_maximum_suppression(boxes: Tensor, scores: Tensor, threshold: float, over_smaller: bool = False) -> Tensor:
+    """Drops every box that overlaps a kept, more probable one by more than `threshold`.
+
+    Args:
+        boxes: (N, 4) float, x0, y0, x1, y1.
+        scores: (N,) float.
+        threshold: greatest overlap allowed, 0..1.
+        over_smaller: overlap is intersection over the smaller area, in whole pixels (a side counts one more), not
+            intersection over union.
+
+    Returns:
+        (M,) int64 indices of the kept boxes, most probable first.
+    """
+    extra_pixel = 1 if over_smaller else 0
+    areas = (boxes[:, 2:] - boxes[:, :2] + extra_pixel).prod(dim=1)
+    # Among equals, the first wins by union and the last by smaller area: the original sorts down, there up. Its sort
+    # for the smaller area is not stable, so with more than 16 boxes its choice among equals depends on the machine.
+    order = scores.argsort(stable=True).flip(0) if over_smaller else scores.argsort(descending=True, stable=True)
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        corner = torch.maximum(boxes[best, :2], boxes[order, :2])
+        sides = torch.minimum(boxes[best, 2:], boxes[order, 2:]) - corner + extra_pixel
+        intersection = sides.clamp(min=0).prod(dim=1)
+        whole = torch.minimum(areas[best], areas[order]) if over_smaller else areas[best] + areas[order] - intersection
+        # "not above" rather than "below or equal": two empty boxes give 0/0 and both stay.
+        order = order[~(intersection / whole > threshold)]
+    return torch.stack(kept) if kept else torch.zeros(0, dtype=torch.long)
+
+
+def _seen_as(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Area-averages pixels (N, 3, H, W) of 0..255 to height x width, scaled to about -1..1 as the nets expect."""
+    return (F.adaptive_avg_pool2d(pixels, (height, width)) - 127.5) * 0.0078125
+
+
+def _flatten(features: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, W*H*C): the order in which the trained weights, once TensorFlow's and Caffe's, count."""
+    return features.permute(0, 3, 2, 1).flatten(1)

@@ -1,0 +1,279 @@
+"""A clip in a video file, read with FFmpeg through PyAV."""
+
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile, islice
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+from .clip import Clip, TimesChangedError
+from .frame_indices import decoding_runs
+from .image_loading import check_pixel_count, load_image
+from .media_source import UnreadableMediaError
+
+SEEK_COST = 8  # packets decoded in the time of one seek with its keyframe: 8.8 ms and 1.2 ms for H.264 at 720p
+FALLBACK_RATE = 25  # frames a second of a bare stream that has neither times nor a stated rate
+
+# Signs of a, b, c, d in the display matrix (x' = ax + cy, y' = bx + dy) and what turns the frame upright.
+UPRIGHT = {
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
+
+
+class VideoFile(Clip):
+    """
+    The first video stream of a file in any container and codec that PyAV knows.
+
+    Opening reads through the packets once without decoding them, which gives the exact time of every frame, whatever
+    the header says, and tells which packets a frame needs. Reading then decodes only the packets from the keyframe
+    before a wanted frame up to that frame, and seeks over the others where that is quicker. Where packets do not tell
+    the times (bare streams, H.264 in AVI, packets without a picture, damage), all frames are decoded once for them.
+    """
+
+    def __init__(self, file: BinaryIO, partial: bool) -> None:
+        """`file`: seekable; stays open."""
+        super().__init__(partial)
+        self._file = file
+        self._pts: list[int | None] = []  # of each packet, in decoding order
+        self._sources: list[tuple[int, int]] | None  # (keyframe, packet) of each frame; None where times are decoded
+        self._open()
+        try:
+            if not self._index_packets():
+                self._index_by_decoding()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._container.close()
+
+    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
+        if self._sources is None:
+            yield from self._read_in_order(indices)
+            return
+        sources = [self._sources[index] for index in indices]
+        wanted = {self._pts[packet]: index for (_, packet), index in zip(sources, indices, strict=True)}
+        for first, last in decoding_runs(sources, SEEK_COST):
+            for frame in self._decoded(islice(self._packets_from(first), last - first + 1)):
+                if frame.pts in wanted and not frame.is_corrupt:
+                    yield wanted.pop(frame.pts), _picture(frame)
+        if wanted:
+            self._index_by_decoding()
+            raise TimesChangedError
+
+    def _read_in_order(self, indices: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
+        wanted = set(indices)
+        for number, frame in enumerate(self._all_frames()):
+            if number in wanted:
+                yield number, _picture(frame)
+                wanted.remove(number)
+                if not wanted:
+                    return
+        self._report(f"frames {sorted(wanted)} could not be decoded again")
+
+    # -- when each frame appears
+
+    def _index_packets(self) -> bool:
+        """Find the frames' times from the packets alone; False if these do not tell."""
+        keyframes: list[int] = []
+        sources: dict[int, tuple[int, int]] = {}  # by presentation time
+        durations: dict[int, int] = {}
+        end = 0.0  # of the last packet of any stream, in seconds
+        for packet in self._packets():
+            start = packet.pts if packet.pts is not None else packet.dts
+            if start is not None:
+                end = max(end, float((start + (packet.duration or 0)) * packet.time_base))
+            if packet.stream_index != self._stream.index:
+                continue
+            number, pts = len(self._pts), packet.pts
+            self._pts.append(pts)
+            if packet.is_corrupt:
+                self._report(f"packet {number} is incomplete")
+            elif pts is not None:
+                if packet.is_keyframe:
+                    keyframes.append(number)
+                # Frames shown before a keyframe but stored after it may need the keyframe before that.
+                keyframe = next((k for k in reversed(keyframes) if (self._pts[k] or 0) <= pts), None)
+                if keyframe is not None and not packet.is_discard:
+                    sources.setdefault(pts, (keyframe, number))
+                    durations[pts] = packet.duration or 0
+        if not self._pts:
+            raise UnreadableMediaError("`video` has a video stream without a single frame. Get a whole copy.")
+        # AVI stores no presentation times: FFmpeg guesses, wrongly if the decoder reorders frames in its own way.
+        guessed = self._container.format.name == "avi" and self._stream.codec_context.has_b_frames
+        if None in self._pts or not sources or (guessed and list(sources) == sorted(sources)):
+            return False
+        pts_in_order = sorted(sources)
+        self._sources = [sources[pts] for pts in pts_in_order]
+        self._set_times(pts_in_order, durations[pts_in_order[-1]])
+        self._check_length(end)
+        return True
+
+    def _check_length(self, end: float) -> None:
+        """A file that ends well before the length stated in its header was cut off."""
+        guessed = av.format.Flags.no_timestamps in av.format.Flags(self._container.format.flags)  # from the bit rate
+        if self._container.duration is None or guessed:
+            return
+        stated = self._container.duration / av.time_base
+        # Some containers count the stated length from time 0, others from the first packet: take the more lenient.
+        found = end - min(0, self._container.start_time or 0) / av.time_base
+        longest_frame = max((b - a for a, b in zip(self.times, self.times[1:], strict=False)), default=0.0)
+        if found < 0.98 * stated - 2 * longest_frame:
+            self._report(f"it ends after {found:.1f} s of {stated:.1f} s")
+
+    def _index_by_decoding(self) -> None:
+        """Find the frames' times by decoding them all, keeping none."""
+        self._sources = None
+        last_duration = 0
+        pts: list[int] = []
+        count = 0
+        for frame in self._all_frames():
+            count += 1
+            if frame.pts is not None:
+                pts.append(frame.pts)
+            last_duration = frame.duration or 0
+        if not count:
+            raise UnreadableMediaError(
+                f"`video` has no frame that can be decoded ({self.problem or 'no error given'}). Get a whole copy."
+            )
+        if len(pts) < count:
+            rate = self._stream.guessed_rate or self._stream.average_rate or FALLBACK_RATE
+            self.times = [float(number / rate) for number in range(count)]
+            self.duration = float(count / rate)
+        else:
+            self._set_times(sorted(pts), last_duration)  # decoders give frames in order, whatever their labels say
+
+    def _set_times(self, pts: list[int], last_duration: int) -> None:
+        tick = self._stream.time_base or 0
+        self.times = [float((value - pts[0]) * tick) for value in pts]
+        if not last_duration and len(pts) > 1:
+            last_duration = pts[-1] - pts[-2]
+        self.duration = float((pts[-1] - pts[0] + last_duration) * tick) or None
+
+    # -- packets and frames
+
+    def _open(self) -> None:
+        self._file.seek(0)
+        try:
+            self._container = av.open(
+                _Nameless(self._file),
+                "r",
+                metadata_errors="replace",
+                container_options={"protocol_whitelist": "none"},  # a playlist must not open other files or addresses
+            )
+        except av.FFmpegError as error:
+            raise UnreadableMediaError(
+                f"`video` is not a clip in a format that FFmpeg reads, or is cut off before its index "
+                f"({error.strerror}). Give a whole MP4, WebM, MKV, AVI, GIF, … file."
+            ) from error
+        try:
+            self._stream = _video_stream(self._container)
+        except UnreadableMediaError:
+            self.close()
+            raise
+        # Decoding frames in parallel blurs which packet was at fault, and takes sound ones down with it.
+        self._stream.thread_type = "SLICE" if self._partial else "AUTO"
+
+    def _rewind(self) -> None:
+        """Open the file afresh: unlike seeking to the start, this works in every container."""
+        self.close()
+        self._open()
+
+    def _packets(self, *streams: VideoStream) -> Iterator[Packet]:
+        """The packets of these streams, or of all, from where the container stands."""
+        try:
+            for packet in self._container.demux(*streams):
+                if packet.size:  # AVI marks repeated frames with empty packets, which to a decoder mean the end
+                    yield packet
+        except IndexError:
+            pass  # after the last packet, PyAV stumbles over streams that were not announced at the start
+        except av.FFmpegError as error:
+            self._report(f"reading stops ({error.strerror})", error)
+
+    def _packets_from(self, first: int) -> Iterator[Packet]:
+        """The video packets from keyframe number `first` on."""
+        pts = self._pts[first] or 0
+        if first:
+            try:
+                self._container.seek(pts, stream=self._stream)
+            except av.FFmpegError:
+                pass  # not every container can seek
+            else:
+                packets = dropwhile(
+                    lambda p: not p.is_keyframe or p.pts is None or p.pts < pts, self._packets(self._stream)
+                )
+                keyframe = next(packets, None)
+                if keyframe is not None and keyframe.pts == pts:
+                    yield keyframe
+                    yield from packets
+                    return
+        self._rewind()
+        yield from islice(self._packets(self._stream), first, None)
+
+    def _all_frames(self) -> Iterator[VideoFrame]:
+        """Every intact frame from the first keyframe on, in order."""
+        self._rewind()
+        for frame in self._decoded(dropwhile(lambda packet: not packet.is_keyframe, self._packets(self._stream))):
+            if frame.is_corrupt:
+                self._report("a frame is incomplete")
+            else:
+                yield frame
+
+    def _decoded(self, packets: Iterator[Packet]) -> Iterator[VideoFrame]:
+        """The frames of these packets, those that the decoder holds back included; then it needs a seek or rewind."""
+        for packet in packets:
+            yield from self._decode(packet)
+        yield from self._decode(None)
+
+    def _decode(self, packet: Packet | None) -> list[VideoFrame]:
+        try:
+            return self._stream.decode(packet)
+        except av.FFmpegError as error:
+            self._report(f"a frame cannot be decoded ({error.strerror})", error)
+            return []
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    streams = [s for s in container.streams.video if not s.disposition & type(s.disposition).attached_pic]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise UnreadableMediaError(
+            f"`video` holds no moving pictures, only {kinds}: it is a sound file, or cut off before its index. Give a "
+            "whole video file."
+        )
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise UnreadableMediaError("`video` has a codec that this FFmpeg cannot decode. Convert it, say to H.264.")
+    check_pixel_count(stream.width, stream.height, "video")
+    return stream
+
+
+class _Nameless:
+    """A file as PyAV needs it, without the name: FFmpeg would trust its extension, and PyAV rejects unnamed files'."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+def _picture(frame: VideoFrame) -> Image.Image:
+    """The frame as RGB, upright as its display matrix says, transparent parts on white."""
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    image = load_image(frame.to_ndarray(format="rgba" if has_alpha else "rgb24"), "video")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]  # type: ignore[call-overload]
+    signs = tuple(int(np.sign(x)) for x in (a, b, c, d))
+    return image.transpose(UPRIGHT[signs]) if signs in UPRIGHT else image  # type: ignore[index]

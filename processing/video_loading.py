@@ -1,0 +1,60 @@
+"""Opens a video, from wherever it comes, as a clip."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .animated_picture import AnimatedPicture
+from .clip import Clip
+from .frame_list import FrameList
+from .image_loading import open_picture
+from .media_source import MediaSource, UnreadableMediaError, open_media
+from .video_file import VideoFile
+
+VideoSource: TypeAlias = MediaSource | np.ndarray | torch.Tensor | Image.Image | list | tuple
+
+# Formats in which Pillow knows a picture by its signature; others it may see in any bytes.
+PICTURE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+
+
+@contextmanager
+def open_clip(video: VideoSource, *, partial: bool = False, video_fps: float | None = None) -> Iterator[Clip]:
+    """
+    Open a clip; it is closed on leaving.
+
+    Args:
+        video: one of
+
+            - path, `http(s)://` or `data:` URL, base64 text, bytes, or binary file object of a video, an animated
+              picture, or a still picture (one frame);
+            - frames: array or tensor T×H×W×C or T×C×H×W, or a list of anything `load_image` takes;
+            - one picture as PIL image (its current frame), array or tensor.
+        partial: read what can be read of a damaged clip and say so in `Clip.problem`, instead of raising.
+        video_fps: frames a second of clips given as frames.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: no such file, or it may not be opened.
+        UnreadableMediaError: empty, audio only, damaged, cut off, of no known format, unreachable, or without frames.
+    """
+    if isinstance(video, Image.Image) or (isinstance(video, (np.ndarray, torch.Tensor)) and video.ndim != 4):
+        video = [video]
+    if isinstance(video, (list, tuple, np.ndarray, torch.Tensor)):
+        if not len(video):
+            raise UnreadableMediaError("`video` has no frames. Give at least one.")
+        yield FrameList(video, video_fps, partial)
+        return
+    if video_fps is not None:
+        raise ValueError("`video_fps` is only for clips given as frames; a file carries its own times. Leave it out.")
+    with open_media(video, "video") as file:
+        picture = open_picture(file, "video")
+        clip: Clip
+        if picture is not None and picture.format in PICTURE_FORMATS:
+            clip = AnimatedPicture(file, partial)
+        else:
+            clip = VideoFile(file, partial)
+        with closing(clip):
+            yield clip

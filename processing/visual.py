@@ -1,0 +1,33 @@
+"""A visual: the frames of one picture or clip, and the faces found in them."""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from .face_detection import Face
+
+
+@dataclass(frozen=True)
+class Visual:
+    """
+    One picture or clip on its way to the model. A picture is a clip of one frame.
+
+    Args:
+        frames (`list[PIL.Image.Image]`): RGB frames in time order.
+        timestamps (`list[float]`): seconds of each frame from the clip's start.
+        is_video (`bool`): whether the frames come from a clip.
+        detections (`list[list[Face]]`, *optional*): every face found in each frame; `None` before detection.
+        faces (`list[Face | None]`, *optional*):
+            The face of each frame that goes to the face prior, `None` where there is none.
+    """
+
+    frames: list[Image.Image]
+    timestamps: list[float]
+    is_video: bool
+    detections: list[list[Face]] | None = None
+    faces: list[Face | None] | None = None
+
+    @property
+    def has_face(self) -> bool:
+        """Whether a face was found in any frame."""
+        return any(face is not None for face in self.faces or [])

@@ -1,6 +1,7 @@
 """Configuration of EmoLlama and of its face prior."""
 
 import re
+from typing import Any
 
 from transformers import (
     AutoConfig,
@@ -39,7 +40,7 @@ AUTO_MAP = {
 _CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d*)")
 
 
-def _build(config, config_class: type, **defaults) -> PreTrainedConfig:
+def _build(config, config_class: Any, **defaults) -> PreTrainedConfig:
     """A sub-configuration from `None` (the defaults), a dict or a configuration; a dict may name its `model_type`."""
     if isinstance(config, PreTrainedConfig):
         return config
@@ -168,7 +169,7 @@ class EmoLlamaConfig(PreTrainedConfig):
         self.vision_config = _build(vision_config, InstructBlipVisionConfig, initializer_range=0.02)
         self.qformer_config = _build(qformer_config, InstructBlipQFormerConfig, vocab_size=30523)
         self.text_config = _build(text_config, AutoConfig, model_type="llama")
-        self.face_config = None if face_config is None else _build(face_config, EmoLlamaFaceConfig)
+        self.face_config: Any = None if face_config is None else _build(face_config, EmoLlamaFaceConfig)
         self.qformer_config.encoder_hidden_size = self.vision_config.hidden_size
         self.num_query_tokens = num_query_tokens
         self.content_tokens = content_tokens

@@ -40,7 +40,7 @@ class EmoLlamaModelOutputWithPast(BaseModelOutputWithPast):
             Visual tokens; pass them back as `visual_embeds` to skip the encoders.
     """
 
-    image_hidden_states: torch.FloatTensor | None = None
+    image_hidden_states: torch.Tensor | None = None
 
 
 @dataclass
@@ -51,7 +51,7 @@ class EmoLlamaCausalLMOutputWithPast(CausalLMOutputWithPast):
             Visual tokens; pass them back as `visual_embeds` to skip the encoders.
     """
 
-    image_hidden_states: torch.FloatTensor | None = None
+    image_hidden_states: torch.Tensor | None = None
 
 
 class EmoLlamaPreTrainedModel(PreTrainedModel):
@@ -88,7 +88,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         self.qformer = InstructBlipQFormerModel(config.qformer_config)
         self.query_tokens = nn.Parameter(torch.zeros(1, config.num_query_tokens, config.qformer_config.hidden_size))
         self.visual_tokens = EmoLlamaVisualTokens(config)
-        self.face_prior = self.face_info_mining = None
+        self.face_prior: EmoLlamaFacePriorModel | None = None
+        self.face_info_mining: EmoLlamaFaceInfoMining | None = None
         if config.face_config is not None:
             self.face_prior = EmoLlamaFacePriorModel(config.face_config)
             self.face_info_mining = EmoLlamaFaceInfoMining(config)
@@ -101,7 +102,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.language_model.set_input_embeddings(value)
 
-    def analyze_faces(self, face_pixel_values: torch.FloatTensor) -> EmoLlamaFaceAnalysis:
+    def analyze_faces(self, face_pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
         """
         What the face prior perceives: landmarks, head pose, attributes, age-gender-race with probabilities.
 
@@ -120,12 +121,12 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
 
     def get_image_features(
         self,
-        pixel_values: torch.FloatTensor,
-        frame_counts: torch.LongTensor,
-        qformer_input_ids: torch.LongTensor,
-        qformer_attention_mask: torch.LongTensor | None = None,
-        face_pixel_values: torch.FloatTensor | None = None,
-        face_mask: torch.BoolTensor | None = None,
+        pixel_values: torch.Tensor,
+        frame_counts: torch.Tensor,
+        qformer_input_ids: torch.Tensor,
+        qformer_attention_mask: torch.Tensor | None = None,
+        face_pixel_values: torch.Tensor | None = None,
+        face_mask: torch.Tensor | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPooling:
         """
@@ -167,7 +168,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         )
         features = raw[:, 1:]
         if face_pixel_values is not None:
-            if self.face_prior is None:
+            if self.face_prior is None or self.face_info_mining is None:
                 raise ValueError("`face_pixel_values` was given, but this checkpoint has no face prior: leave it out.")
             _check_pixels("face_pixel_values", face_pixel_values)
             if face_mask is None:
@@ -180,7 +181,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 ),
             )
             prior = self.face_prior(face_pixel_values)
-            features = self.face_info_mining(features, prior, face_mask.to(features.device, torch.bool))
+            features = self.face_info_mining(
+                features, prior.face_map, prior.landmarks, face_mask.to(features.device, torch.bool)
+            )
         return BaseModelOutputWithPooling(last_hidden_state=raw, pooler_output=self.visual_tokens(features, queries))
 
     def _aggregate_clues(self, features, frame_counts, input_ids, attention_mask) -> torch.Tensor:
@@ -203,18 +206,18 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        pixel_values: torch.FloatTensor | None = None,
-        frame_counts: torch.LongTensor | None = None,
-        qformer_input_ids: torch.LongTensor | None = None,
-        qformer_attention_mask: torch.LongTensor | None = None,
-        face_pixel_values: torch.FloatTensor | None = None,
-        face_mask: torch.BoolTensor | None = None,
-        visual_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        frame_counts: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        face_pixel_values: torch.Tensor | None = None,
+        face_mask: torch.Tensor | None = None,
+        visual_embeds: torch.Tensor | None = None,
         **kwargs,
     ) -> EmoLlamaModelOutputWithPast:
         """
@@ -246,7 +249,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 face_pixel_values,
                 face_mask,
             ).pooler_output.flatten(0, 1)
-        if inputs_embeds is None:
+        if input_ids is not None:
             inputs_embeds = self._embed(input_ids, visual_embeds)
         elif visual_embeds is not None:
             raise ValueError(
@@ -267,7 +270,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             image_hidden_states=visual_embeds,
         )
 
-    def _embed(self, input_ids: torch.LongTensor, visual_embeds: torch.FloatTensor | None) -> torch.FloatTensor:
+    def _embed(self, input_ids: torch.Tensor, visual_embeds: torch.Tensor | None) -> torch.Tensor:
         """Embeddings (B, T, E) of text tokens, with visual tokens where their placeholders are."""
         placeholders = input_ids == self.config.image_token_id
         # The placeholder may lie outside the embedding table, so that a converted vocabulary keeps its size.
@@ -303,31 +306,31 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
     def get_output_embeddings(self) -> nn.Module:
         return self.lm_head
 
-    def set_output_embeddings(self, value: nn.Module) -> None:
+    def set_output_embeddings(self, value: nn.Linear) -> None:
         self.lm_head = value
 
     def get_image_features(self, *args, **kwargs) -> BaseModelOutputWithPooling:
         return self.model.get_image_features(*args, **kwargs)
 
-    def analyze_faces(self, face_pixel_values: torch.FloatTensor) -> EmoLlamaFaceAnalysis:
+    def analyze_faces(self, face_pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
         return self.model.analyze_faces(face_pixel_values)
 
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        pixel_values: torch.FloatTensor | None = None,
-        frame_counts: torch.LongTensor | None = None,
-        qformer_input_ids: torch.LongTensor | None = None,
-        qformer_attention_mask: torch.LongTensor | None = None,
-        face_pixel_values: torch.FloatTensor | None = None,
-        face_mask: torch.BoolTensor | None = None,
-        visual_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        frame_counts: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        face_pixel_values: torch.Tensor | None = None,
+        face_mask: torch.Tensor | None = None,
+        visual_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs,
     ) -> EmoLlamaCausalLMOutputWithPast:
@@ -388,7 +391,7 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         )
         return input_ids, {**model_kwargs, **visual}
 
-    def _repeat_visual_inputs(self, visual: dict, input_ids: torch.LongTensor, times: int) -> dict:
+    def _repeat_visual_inputs(self, visual: dict, input_ids: torch.Tensor, times: int) -> dict:
         """Repeat each sample's frames, visuals or visual tokens `times` times, one sample after the other."""
         tokens = (input_ids == self.config.image_token_id).sum(1).tolist()  # visual tokens of each sample
         frames = [count // self.config.tokens_per_frame for count in tokens]

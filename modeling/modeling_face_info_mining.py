@@ -5,7 +5,7 @@ from torch import nn
 from transformers.models.sam.modeling_sam import SamAttention
 
 from .configuration_emo_llama import EmoLlamaConfig
-from .modeling_face_prior import EmoLlamaFacePriorOutput, EmoLlamaFourierPosition
+from .modeling_face_prior import EmoLlamaFourierPosition, cell_centres
 
 
 class EmoLlamaGatedFaceAttention(nn.Module):
@@ -44,22 +44,24 @@ class EmoLlamaFaceInfoMining(nn.Module):
         self.local_attention = EmoLlamaGatedFaceAttention(config)
 
     def forward(
-        self, features: torch.Tensor, prior: EmoLlamaFacePriorOutput, face_mask: torch.BoolTensor
+        self, features: torch.Tensor, face_map: torch.Tensor, landmarks: torch.Tensor, face_mask: torch.Tensor
     ) -> torch.Tensor:
         """
         Args:
             features (`torch.FloatTensor` of shape `(F, N, D)`): patch features of each frame.
-            prior ([`EmoLlamaFacePriorOutput`]): face prior of each frame's crop.
+            face_map (`torch.FloatTensor` of shape `(F, C, h, w)`): face embedding map of each frame's crop.
+            landmarks (`torch.FloatTensor` of shape `(F, L, 2)`): x, y of its landmarks, in [-1, 1].
             face_mask (`torch.BoolTensor` of shape `(F,)`): frames without a face stay as they are.
         """
-        landmarks = prior.landmarks.to(prior.face_map.dtype)
+        landmarks = landmarks.to(face_map.dtype)
         sampled = nn.functional.grid_sample(
-            prior.face_map, landmarks.unsqueeze(1), padding_mode="border", align_corners=False
+            face_map, landmarks.unsqueeze(1), padding_mode="border", align_corners=False
         )
         sampled = self.norm(sampled.squeeze(2).transpose(1, 2))  # F, L, C
-        pixels = self.norm(prior.face_map.flatten(2).transpose(1, 2))  # F, h*w, C
-        grid = self.position.grid(*prior.face_map.shape[-2:]).flatten(1).T
-        where = self.position(landmarks) + self.landmark_embedding.weight
+        pixels = self.norm(face_map.flatten(2).transpose(1, 2))  # F, h*w, C
+        grid = self.position(cell_centres(face_map)).flatten(0, 1)  # h*w, C
+        numbers = torch.arange(landmarks.shape[1], device=landmarks.device)
+        where = self.position(landmarks) + self.landmark_embedding(numbers)  # F, L, C
         update = self.global_attention(features, keys=pixels + grid, values=pixels)
         update = update + self.local_attention(features, keys=sampled + where, values=sampled + where)
         return features + update.masked_fill(~face_mask[:, None, None], 0)

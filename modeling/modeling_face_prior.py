@@ -27,16 +27,16 @@ class EmoLlamaFacePriorOutput(ModelOutput):
         parsing_logits (`torch.FloatTensor` of shape `(F, parsing classes, h, w)`, *optional*).
     """
 
-    face_map: torch.FloatTensor | None = None
-    task_tokens: torch.FloatTensor | None = None
-    landmarks: torch.FloatTensor | None = None
-    head_pose: torch.FloatTensor | None = None
-    attribute_logits: torch.FloatTensor | None = None
-    visibility_logits: torch.FloatTensor | None = None
-    age_logits: torch.FloatTensor | None = None
-    gender_logits: torch.FloatTensor | None = None
-    race_logits: torch.FloatTensor | None = None
-    parsing_logits: torch.FloatTensor | None = None
+    face_map: torch.Tensor | None = None
+    task_tokens: torch.Tensor | None = None
+    landmarks: torch.Tensor | None = None
+    head_pose: torch.Tensor | None = None
+    attribute_logits: torch.Tensor | None = None
+    visibility_logits: torch.Tensor | None = None
+    age_logits: torch.Tensor | None = None
+    gender_logits: torch.Tensor | None = None
+    race_logits: torch.Tensor | None = None
+    parsing_logits: torch.Tensor | None = None
 
 
 @dataclass
@@ -52,13 +52,13 @@ class EmoLlamaFaceAnalysis(ModelOutput):
         age, gender, race (`torch.FloatTensor` of shape `(F, classes)`): probability of each *perceived* class.
     """
 
-    landmarks: torch.FloatTensor | None = None
-    head_pose: torch.FloatTensor | None = None
-    attributes: torch.FloatTensor | None = None
-    visibility: torch.FloatTensor | None = None
-    age: torch.FloatTensor | None = None
-    gender: torch.FloatTensor | None = None
-    race: torch.FloatTensor | None = None
+    landmarks: torch.Tensor | None = None
+    head_pose: torch.Tensor | None = None
+    attributes: torch.Tensor | None = None
+    visibility: torch.Tensor | None = None
+    age: torch.Tensor | None = None
+    gender: torch.Tensor | None = None
+    race: torch.Tensor | None = None
 
 
 class EmoLlamaFourierPosition(nn.Module):
@@ -73,12 +73,13 @@ class EmoLlamaFourierPosition(nn.Module):
         phase = 2 * torch.pi * (points.float() @ self.frequencies.float())
         return torch.cat([phase.sin(), phase.cos()], dim=-1).to(self.frequencies.dtype)
 
-    def grid(self, height: int, width: int) -> torch.Tensor:
-        """Features (C, height, width) of the cell centres."""
-        y = (torch.arange(height, device=self.frequencies.device) + 0.5) / height * 2 - 1
-        x = (torch.arange(width, device=self.frequencies.device) + 0.5) / width * 2 - 1
-        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # height, width, 2
-        return self(points).permute(2, 0, 1)
+
+def cell_centres(face_map: torch.Tensor) -> torch.Tensor:
+    """Points (h, w, 2) in [-1, 1] of the cell centres of a map (F, C, h, w), in float32."""
+    height, width = face_map.shape[-2:]
+    y = (torch.arange(height, device=face_map.device) + 0.5) / height * 2 - 1
+    x = (torch.arange(width, device=face_map.device) + 0.5) / width * 2 - 1
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
 class EmoLlamaFacePriorModel(PreTrainedModel):
@@ -144,7 +145,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         if isinstance(module, EmoLlamaFourierPosition):
             init.normal_(module.frequencies)
 
-    def fused_map(self, pixel_values: torch.FloatTensor) -> torch.FloatTensor:
+    def fused_map(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Face crops (F, 3, h, w) to the face embedding map (F, C, h/4, w/4)."""
         maps = self.backbone(pixel_values).feature_maps
         size = maps[0].shape[-2:]
@@ -156,9 +157,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         ]
         return self.fuse(torch.cat(projected[::-1], dim=1))
 
-    def forward(
-        self, pixel_values: torch.FloatTensor, output_parsing: bool = False, **kwargs
-    ) -> EmoLlamaFacePriorOutput:
+    def forward(self, pixel_values: torch.Tensor, output_parsing: bool = False, **kwargs) -> EmoLlamaFacePriorOutput:
         """
         Args:
             pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): normalized face crops.
@@ -166,11 +165,12 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         """
         face_map = self.fused_map(pixel_values.to(self.dtype))
         frames, _, height, width = face_map.shape
-        queries = torch.cat([self.task_tokens.weight, self.parsing_tokens.weight])
+        queries = torch.cat([_rows(self.task_tokens, face_map.device), _rows(self.parsing_tokens, face_map.device)])
+        positions = self.position(cell_centres(face_map)).movedim(-1, 0)  # C, h/4, w/4
         tokens, keys = self.decoder(
             point_embeddings=queries.expand(frames, 1, -1, -1),
             image_embeddings=face_map,
-            image_positional_embeddings=self.position.grid(height, width).expand(frames, -1, -1, -1),
+            image_positional_embeddings=positions.expand(frames, -1, -1, -1),
             attention_similarity=None,
         )
         tokens = tokens.squeeze(1)  # F, tasks, C
@@ -194,7 +194,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         )
 
     @torch.no_grad()
-    def analyze(self, pixel_values: torch.FloatTensor) -> EmoLlamaFaceAnalysis:
+    def analyze(self, pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
         """Perceived landmarks, head pose, attributes and age-gender-race of face crops (F, 3, h, w), in float32."""
         outputs = self(pixel_values)
         return EmoLlamaFaceAnalysis(
@@ -206,6 +206,11 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
             gender=outputs.gender_logits.float().softmax(-1),
             race=outputs.race_logits.float().softmax(-1),
         )
+
+
+def _rows(embedding: nn.Embedding, device: torch.device) -> torch.Tensor:
+    """All rows of a table, by calling it: weights of an offloaded module are there only during its call."""
+    return embedding(torch.arange(embedding.num_embeddings, device=device))
 
 
 def _use_raw_stage_outputs(backbone: PreTrainedModel, config: EmoLlamaFaceConfig) -> None:

@@ -1,0 +1,456 @@
+"""The model's promises: batching, padding, caches, generation, precision, saving, the zero gate."""
+
+import copy
+
+import pytest
+import torch
+from transformers import TextIteratorStreamer
+
+from emo_llama_hf import EmoLlamaConfig, EmoLlamaFacePriorModel, EmoLlamaForConditionalGeneration, EmoLlamaModel
+from tiny_model import tiny_config, tiny_tokenizer
+
+TEXT = slice(5, 300)  # ordinary tokens of the toy vocabulary
+
+
+def make_model(open_gate: bool = True, seed: int = 0, **config) -> EmoLlamaForConditionalGeneration:
+    """A tiny model whose weights are large enough for differences to show; the gate is open unless said otherwise."""
+    torch.manual_seed(seed)
+    model = EmoLlamaForConditionalGeneration(tiny_config(**config)).eval()
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2:
+            parameter.data.mul_(4)
+        if name.endswith(".gate"):
+            parameter.data.fill_(0.5 if open_gate else 0.0)
+    return model
+
+
+def make_sample(model, frames: list[int], seed: int, text: int = 6) -> dict:
+    """One sample that shows a visual of each number of frames before some text."""
+    generator = torch.Generator().manual_seed(seed)
+    config = model.config
+    total = sum(frames)
+    words = torch.randint(TEXT.start, TEXT.stop, (text + 1,), generator=generator)
+    placeholders = torch.full((total * config.tokens_per_frame,), config.image_token_id)
+    sample = {"input_ids": torch.cat([words[:1], placeholders, words[1:]])[None]}
+    if total:
+        sample |= {
+            "pixel_values": torch.randn(total, 3, 56, 56, generator=generator),
+            "frame_counts": torch.tensor(frames),
+            "qformer_input_ids": torch.randint(5, 200, (len(frames), 5), generator=generator),
+        }
+        if config.face_config is not None:
+            sample |= {
+                "face_pixel_values": torch.randn(total, 3, 64, 64, generator=generator),
+                "face_mask": torch.ones(total, dtype=torch.bool),
+            }
+    return sample
+
+
+def make_batch(samples: list[dict], side: str) -> dict:
+    """Samples in one batch, padded on one side; visual inputs are strung together."""
+    longest = max(sample["input_ids"].shape[1] for sample in samples)
+    rows, masks = [], []
+    for sample in samples:
+        ids = sample["input_ids"][0]
+        pad = torch.zeros(longest - len(ids), dtype=torch.long)
+        parts = [(pad, pad), (ids, torch.ones_like(ids))]
+        parts = parts if side == "left" else parts[::-1]
+        rows.append(torch.cat([ids for ids, _ in parts]))
+        masks.append(torch.cat([mask for _, mask in parts]))
+    batch = {"input_ids": torch.stack(rows), "attention_mask": torch.stack(masks)}
+    for name in ("pixel_values", "frame_counts", "qformer_input_ids", "face_pixel_values", "face_mask"):
+        values = [sample[name] for sample in samples if name in sample]
+        if values:
+            batch[name] = torch.cat(values)
+    return batch
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def samples(model):
+    """An image, a clip, text only, and two visuals of different length in one sample."""
+    return [make_sample(model, frames, seed) for seed, frames in enumerate(([1], [4], [], [2, 1]))]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@torch.no_grad()
+def test_mixed_batch_gives_each_sample_its_own_logits(model, samples, side):
+    batch = make_batch(samples, side)
+    positions = (batch["attention_mask"].cumsum(1) - 1).clamp(min=0)
+    logits = model(**batch, position_ids=positions).logits
+    for row, sample in enumerate(samples):
+        alone = model(**sample).logits[0]
+        torch.testing.assert_close(logits[row][batch["attention_mask"][row].bool()], alone, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_visuals_and_question_change_the_logits(model, samples):
+    base = model(**samples[0]).logits
+    for name, change in (
+        ("pixel_values", lambda value: value.flip(-1)),
+        ("face_pixel_values", lambda value: value.flip(-1)),
+        ("qformer_input_ids", lambda value: value + 1),
+    ):
+        changed = model(**{**samples[0], name: change(samples[0][name])}).logits
+        assert (changed - base).abs().max() > 1e-3, name
+
+
+@torch.no_grad()
+def test_closed_gate_equals_a_model_without_face_prior(samples):
+    with_prior = make_model(open_gate=False)
+    without = make_model(face=False)
+    missing = without.load_state_dict(with_prior.state_dict(), strict=False).missing_keys
+    assert not missing
+    plain = {name: value for name, value in samples[3].items() if not name.startswith("face_")}
+    torch.testing.assert_close(with_prior(**samples[3]).logits, without(**plain).logits, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_frames_without_a_face_are_not_touched_by_the_prior(model, samples):
+    clip = samples[1]
+    plain = {name: value for name, value in clip.items() if not name.startswith("face_")}
+    masked = {**clip, "face_mask": torch.zeros(4, dtype=torch.bool)}
+    torch.testing.assert_close(model(**masked).logits, model(**plain).logits)
+    unreadable = {**masked, "face_pixel_values": clip["face_pixel_values"] * 1e4}
+    torch.testing.assert_close(model(**unreadable).logits, model(**plain).logits)
+    partly = model.get_image_features(
+        **{n: v for n, v in clip.items() if n != "input_ids" and n != "face_mask"},
+        face_mask=torch.tensor([True, False, True, False]),
+    ).pooler_output
+    without = model.get_image_features(**{n: v for n, v in plain.items() if n != "input_ids"}).pooler_output
+    changed = (partly - without).abs().amax((1, 2)) > 1e-5
+    assert changed.tolist() == [True, False, True, False]
+
+
+@torch.no_grad()
+def test_precomputed_visual_tokens_give_the_same_logits(model, samples):
+    outputs = model(**samples[3])
+    again = model(input_ids=samples[3]["input_ids"], visual_embeds=outputs.image_hidden_states)
+    torch.testing.assert_close(again.logits, outputs.logits)
+
+
+@torch.no_grad()
+def test_every_turn_is_guided_by_its_own_question(model, samples):
+    """Two visuals of one sample see only their own question: LLaMA-VID's rule that keeps the cache valid."""
+    sample = samples[3]
+    tokens = model.get_image_features(**{n: v for n, v in sample.items() if n != "input_ids"}).pooler_output
+    other = sample["qformer_input_ids"].clone()
+    other[1] += 1
+    changed = model.get_image_features(
+        **{n: v for n, v in sample.items() if n not in ("input_ids", "qformer_input_ids")}, qformer_input_ids=other
+    ).pooler_output
+    torch.testing.assert_close(changed[:2], tokens[:2])
+    assert (changed[2] - tokens[2]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_qformer_padding_does_not_matter(model, samples):
+    sample = samples[0]
+    mask = torch.ones_like(sample["qformer_input_ids"])
+    padded = {
+        **sample,
+        "qformer_input_ids": torch.cat([sample["qformer_input_ids"], torch.zeros(1, 3, dtype=torch.long)], 1),
+        "qformer_attention_mask": torch.cat([mask, torch.zeros(1, 3, dtype=torch.long)], 1),
+    }
+    torch.testing.assert_close(model(**padded).logits, model(**sample).logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "grid"), [("mean", None), ("grid:2", 2), ("grid:3", 4), ("all", 4), ("grid:4", 4)]
+)
+def test_tokens_per_frame_is_what_the_model_makes(content, grid):
+    model = make_model(content_tokens=content)
+    sample = make_sample(model, [3], 0)
+    features = model.get_image_features(**{n: v for n, v in sample.items() if n != "input_ids"})
+    assert model.config.tokens_per_frame == 1 + (1 if grid is None else grid**2)
+    assert features.pooler_output.shape == (3, model.config.tokens_per_frame, 64)
+    assert model(**sample).logits.shape == (1, sample["input_ids"].shape[1], 420)
+
+
+GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
+
+
+def test_cache_gives_what_no_cache_gives(model, samples):
+    for sample in samples:
+        cached = model.generate(**sample, **GREEDY, use_cache=True)
+        assert torch.equal(cached, model.generate(**sample, **GREEDY, use_cache=False))
+
+
+def test_left_padded_batch_generates_what_each_sample_does(model, samples):
+    batch = model.generate(**make_batch(samples, "left"), **GREEDY)
+    for row, sample in enumerate(samples):
+        assert torch.equal(batch[row, -6:], model.generate(**sample, **GREEDY)[0, -6:])
+
+
+def test_beam_search_keeps_each_samples_visuals(model, samples):
+    """Beams repeat samples, and with them visuals of different length: each must find its own again."""
+    settings = {**GREEDY, "num_beams": 3, "num_return_sequences": 2}
+    batch = model.generate(**make_batch(samples, "left"), **settings)
+    for row, sample in enumerate(samples):
+        alone = model.generate(**sample, **settings)
+        assert torch.equal(batch[2 * row : 2 * row + 2, -6:], alone[:, -6:])
+
+
+def test_beams_over_precomputed_visual_tokens(model, samples):
+    batch = make_batch(samples, "left")
+    settings = {**GREEDY, "num_beams": 2}
+    embeds = model.get_image_features(
+        **{n: v for n, v in batch.items() if n not in ("input_ids", "attention_mask")}
+    ).pooler_output.flatten(0, 1)
+    given = model.generate(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], visual_embeds=embeds, **settings
+    )
+    assert torch.equal(given, model.generate(**batch, **settings))
+
+
+def test_sampling_follows_the_seed_and_the_temperature(model, samples):
+    def draw(seed, **settings):
+        torch.manual_seed(seed)
+        return model.generate(**samples[0], **{**GREEDY, "do_sample": True, **settings})
+
+    assert torch.equal(draw(0, temperature=5.0), draw(0, temperature=5.0))
+    assert not torch.equal(draw(0, temperature=5.0), draw(1, temperature=5.0))
+    assert torch.equal(draw(0, temperature=1e-4), model.generate(**samples[0], **GREEDY))
+
+
+def test_streamer_gets_the_generated_text(model, samples, tmp_path):
+    tokenizer = tiny_tokenizer(tmp_path)
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True)
+    generated = model.generate(**samples[1], **GREEDY, streamer=streamer)
+    assert "".join(streamer) == tokenizer.decode(generated[0, -6:])
+
+
+def test_static_cache_generates_the_same(model, samples):
+    for sample in (samples[1], make_batch(samples, "left")):
+        static = model.generate(**sample, **GREEDY, cache_implementation="static", disable_compile=True)
+        assert torch.equal(static, model.generate(**sample, **GREEDY))
+
+
+@torch.no_grad()
+def test_compiled_forward_equals_eager(model, samples):
+    compiled = torch.compile(model, backend="aot_eager")
+    for sample in (samples[0], samples[2]):
+        torch.testing.assert_close(compiled(**sample).logits, model(**sample).logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_generation_with_static_cache(model, samples):
+    sample = samples[1]
+    compiled = copy.deepcopy(model)
+    compiled.forward = torch.compile(compiled.forward)
+    generated = compiled.generate(**sample, **GREEDY, cache_implementation="static")
+    assert torch.equal(generated, model.generate(**sample, **GREEDY))
+
+
+@torch.no_grad()
+def test_eager_attention_equals_sdpa(model, samples):
+    assert model.config._attn_implementation == "sdpa"
+    eager = copy.deepcopy(model)
+    eager.set_attn_implementation("eager")
+    assert eager.config.face_config.decoder_config._attn_implementation == "eager"
+    batch = make_batch(samples, "left")
+    keep = batch["attention_mask"].bool()
+    torch.testing.assert_close(eager(**batch).logits[keep], model(**batch).logits[keep], atol=1e-4, rtol=1e-4)
+
+
+def test_gradient_checkpointing_changes_no_gradient(samples):
+    gradients = []
+    for checkpointing in (False, True):
+        model = make_model().train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        model.config.qformer_config.attention_probs_dropout_prob = 0.0
+        if checkpointing:
+            model.gradient_checkpointing_enable()
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+        batch = make_batch(samples, "right")
+        labels = batch["input_ids"].masked_fill(batch["input_ids"] == model.config.image_token_id, -100)
+        model(**batch, labels=labels).loss.backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    assert "model.face_info_mining.local_attention.gate" in gradients[0]
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_a_closed_gate_learns(samples):
+    """At zero the gate is the only part of Face Info Mining with a gradient: it must have one, or it stays shut."""
+    model = make_model(open_gate=False)
+    model(**samples[0], labels=samples[0]["input_ids"].clamp(max=419)).loss.backward()
+    mining = model.model.face_info_mining
+    assert mining.global_attention.gate.grad.abs() > 0
+    assert mining.local_attention.gate.grad.abs() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_half_precision_stays_near_float32(model, samples, dtype):
+    half = copy.deepcopy(model).to(dtype)
+    logits = half(**samples[1]).logits
+    assert logits.dtype == dtype
+    reference = model(**samples[1]).logits
+    error = (logits.float() - reference).norm() / reference.norm()
+    assert error < (0.1 if dtype == torch.bfloat16 else 0.02)
+
+
+def test_device_map_auto_and_dtype(model, samples, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = EmoLlamaForConditionalGeneration.from_pretrained(tmp_path, device_map="auto", dtype=torch.bfloat16)
+    assert {parameter.device.type for parameter in loaded.parameters()} <= {"cpu", "cuda"}
+    assert loaded.dtype == torch.bfloat16
+    assert torch.isfinite(loaded(**{n: v.to(loaded.device) for n, v in samples[1].items()}).logits).all()
+
+
+@torch.no_grad()
+def test_a_face_prior_offloaded_to_disk_perceives_the_same(model, samples, tmp_path):
+    prior = model.model.face_prior
+    prior.save_pretrained(tmp_path / "model")
+    parts = dict.fromkeys((name for name, _ in prior.named_children()), "disk") | {"fuse": "cpu"}
+    loaded = EmoLlamaFacePriorModel.from_pretrained(
+        tmp_path / "model", device_map=parts, offload_folder=tmp_path / "offload"
+    )
+    assert loaded.task_tokens.weight.device.type == "meta"
+    faces = samples[1]["face_pixel_values"]
+    torch.testing.assert_close(loaded.analyze(faces).age, prior.analyze(faces).age)
+
+
+@pytest.mark.parametrize("shard", ["10GB", "200KB"])
+@torch.no_grad()
+def test_save_and_load(model, samples, tmp_path, shard):
+    model.save_pretrained(tmp_path, max_shard_size=shard)
+    files = sorted(path.name for path in tmp_path.glob("*.safetensors*"))
+    assert (files == ["model.safetensors"]) == (shard == "10GB")
+    assert ("model.safetensors.index.json" in files) == (shard == "200KB")
+    loaded = EmoLlamaForConditionalGeneration.from_pretrained(tmp_path)
+    assert EmoLlamaConfig.from_pretrained(tmp_path).to_diff_dict() == model.config.to_diff_dict()
+    torch.testing.assert_close(loaded(**samples[1]).logits, model(**samples[1]).logits, atol=0, rtol=0)
+    base = EmoLlamaModel.from_pretrained(tmp_path)
+    hidden = base(**samples[1]).last_hidden_state
+    torch.testing.assert_close(model.lm_head(hidden), model(**samples[1]).logits, atol=0, rtol=0)
+
+
+@torch.no_grad()
+def test_resize_token_embeddings_keeps_old_logits(samples):
+    model = make_model()
+    before = model(**samples[0]).logits
+    model.resize_token_embeddings(430)
+    after = model(**samples[0]).logits
+    assert model.config.text_config.vocab_size == 430
+    torch.testing.assert_close(after[..., :420], before)
+    assert after.shape[-1] == 430
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        {"model_type": "gpt2", "n_embd": 48, "n_layer": 2, "n_head": 4, "vocab_size": 420},
+        {
+            "model_type": "qwen2",
+            "hidden_size": 48,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": 420,
+            "tie_word_embeddings": True,
+        },
+    ],
+    ids=lambda text: text["model_type"],
+)
+def test_any_decoder_only_language_model(text, tmp_path):
+    model = make_model(text_config=text)
+    sample = make_sample(model, [2], 0)
+    assert (model.lm_head.weight is model.get_input_embeddings().weight) == model.config.tie_word_embeddings
+    model.save_pretrained(tmp_path)
+    loaded = EmoLlamaForConditionalGeneration.from_pretrained(tmp_path)
+    assert torch.equal(loaded.generate(**sample, **GREEDY), model.generate(**sample, **GREEDY))
+
+
+def test_analyze_faces(model, tmp_path):
+    faces = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    analysis = model.analyze_faces(faces)
+    face = model.config.face_config
+    assert analysis.landmarks.shape == (3, 68, 2)
+    assert analysis.head_pose.shape == (3, 3)
+    for name, labels in (("age", face.age_labels), ("gender", face.gender_labels), ("race", face.race_labels)):
+        assert analysis[name].shape == (3, len(labels))
+        torch.testing.assert_close(analysis[name].sum(1), torch.ones(3))
+    assert analysis.attributes.shape == (3, 40)
+    assert ((analysis.attributes >= 0) & (analysis.attributes <= 1)).all()
+    assert analysis.visibility.shape == (3, 29)
+    # the face prior alone, saved and loaded, perceives the same
+    model.model.face_prior.save_pretrained(tmp_path)
+    prior = EmoLlamaFacePriorModel.from_pretrained(tmp_path)
+    torch.testing.assert_close(prior.analyze(faces).age, analysis.age)
+    parsing = prior(faces, output_parsing=True).parsing_logits
+    assert parsing.shape == (3, 11, 64, 64)
+
+
+class TestErrors:
+    def test_too_few_and_too_many_placeholders(self, model, samples):
+        for ids in (samples[1]["input_ids"][:, 1:2], torch.cat([samples[1]["input_ids"][:, 1:2]] * 9, 1)):
+            with pytest.raises(ValueError, match=r"`input_ids` has \d visual placeholders.* 8 visual tokens"):
+                model(**{**samples[1], "input_ids": ids})
+
+    def test_placeholders_without_visuals(self, model, samples):
+        with pytest.raises(ValueError, match="give 0 visual tokens"):
+            model(input_ids=samples[0]["input_ids"])
+
+    def test_frame_counts(self, model, samples):
+        with pytest.raises(ValueError, match="`frame_counts`"):
+            model(**{**samples[1], "frame_counts": torch.tensor([3])})
+        with pytest.raises(ValueError, match="`frame_counts`"):
+            model(**{n: v for n, v in samples[1].items() if n != "frame_counts"})
+
+    def test_one_question_a_visual(self, model, samples):
+        with pytest.raises(ValueError, match="`qformer_input_ids` has 1 questions for 2 visuals"):
+            model(**{**samples[3], "qformer_input_ids": samples[3]["qformer_input_ids"][:1]})
+
+    def test_one_face_row_a_frame(self, model, samples):
+        with pytest.raises(ValueError, match="`face_pixel_values`"):
+            model(**{**samples[1], "face_pixel_values": samples[1]["face_pixel_values"][:2]})
+
+    def test_both_or_neither_of_ids_and_embeddings(self, model, samples):
+        with pytest.raises(ValueError, match="`input_ids`"):
+            model()
+        embeds = torch.zeros(1, 2, 64)
+        with pytest.raises(ValueError, match="`input_ids`"):
+            model(inputs_embeds=embeds, **{n: v for n, v in samples[0].items() if n != "input_ids"})
+
+    @pytest.mark.parametrize("name", ["pixel_values", "face_pixel_values"])
+    def test_pixels_that_are_no_numbers(self, model, samples, name):
+        pixels = samples[0][name].clone()
+        pixels[0, 0, 0, 0] = torch.nan
+        with pytest.raises(ValueError, match=f"`{name}` has NaN"):
+            model(**{**samples[0], name: pixels})
+
+    def test_no_face_prior(self, samples):
+        model = make_model(face=False)
+        with pytest.raises(ValueError, match="no face prior"):
+            model.analyze_faces(torch.zeros(1, 3, 64, 64))
+        with pytest.raises(ValueError, match="`face_pixel_values`"):
+            model(**samples[0])
+
+    @pytest.mark.parametrize(
+        ("argument", "value"), [("content_tokens", "grid:9"), ("content_tokens", "some"), ("projector_depth", 0)]
+    )
+    def test_configuration(self, argument, value):
+        with pytest.raises(ValueError, match=f"`{argument}"):
+            tiny_config(**{argument: value})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@torch.no_grad()
+def test_cuda_equals_cpu(model, samples):
+    moved = copy.deepcopy(model).to("cuda")
+    for sample in samples:
+        logits = moved(**{name: value.to("cuda") for name, value in sample.items()}).logits
+        torch.testing.assert_close(logits.cpu(), model(**sample).logits, atol=1e-3, rtol=1e-3)

@@ -17,6 +17,7 @@ from emo_llama_hf import (
     EmoLlamaImageProcessor,
     EmoLlamaProcessor,
 )
+from emo_llama_hf.model_card import model_card
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "embedded"
@@ -152,6 +153,9 @@ def build_tiny(folder: Path, open_gate: bool = True, **config) -> Path:
 def build_embedded(folder: Path) -> None:
     """Replace the checkpoint in the package; its code is the package's own, so no copies of it are kept."""
     build_tiny(folder)
+    config = EmoLlamaConfig.from_pretrained(folder)
+    description = "Untrained weights at a toy size: they show how everything works, not what an emotion is."
+    model_card("emo-llama-untrained", config, description, training_data="None.").save(folder / "README.md")
     for copy in folder.glob("*.py"):
         copy.unlink()
     for weights in folder.rglob("*.safetensors"):

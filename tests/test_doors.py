@@ -1,0 +1,124 @@
+"""Every door of transformers leads to EmoLlama: the Auto classes, remote code, the hub, the pipeline registry."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+import emo_llama_hf
+from emo_llama_hf.model_card import model_card
+from tiny_model import build_tiny
+
+SAMPLES = Path(__file__).parent / "samples"
+CHAT = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "image", "image": str(SAMPLES / "astronaut.png")},
+            {"type": "text", "text": "What is the emotion?"},
+        ],
+    }
+]
+
+# Run where the package cannot be imported: everything must come out of the saved folder.
+ISOLATED = """
+import json, sys
+sys.modules["emo_llama_hf"] = None
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+source, chat = sys.argv[1], json.loads(sys.argv[2])
+config = AutoConfig.from_pretrained(source, trust_remote_code=True)
+model = AutoModelForImageTextToText.from_pretrained(source, trust_remote_code=True)
+base = AutoModel.from_pretrained(source, trust_remote_code=True)
+processor = AutoProcessor.from_pretrained(source, trust_remote_code=True)
+inputs = processor.apply_chat_template(chat, tokenize=True, return_dict=True, add_generation_prompt=True)
+with torch.no_grad():
+    logits = model(**inputs).logits
+    hidden = base(**inputs).last_hidden_state
+assert type(config).__module__.startswith("transformers_modules"), type(config)
+assert torch.equal(model.lm_head(hidden), logits)
+torch.save(logits, sys.argv[3])
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return build_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def logits(folder):
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+    inputs = processor.apply_chat_template(CHAT, tokenize=True, return_dict=True, add_generation_prompt=True)
+    with torch.no_grad():
+        return model(**inputs).logits
+
+
+def run_isolated(source: str, output: Path, environment: dict) -> torch.Tensor:
+    """Load `source` in a fresh interpreter that knows nothing of this package, and return its logits."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", ISOLATED, source, json.dumps(CHAT), str(output)],
+        cwd=output.parent,
+        env={**environment, "PYTHONPATH": sysconfig.get_path("purelib")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return torch.load(output, weights_only=True)
+
+
+def test_auto_classes(folder):
+    assert type(AutoConfig.from_pretrained(folder)) is emo_llama_hf.EmoLlamaConfig
+    assert type(AutoModel.from_pretrained(folder)) is emo_llama_hf.EmoLlamaModel
+    assert type(AutoModelForImageTextToText.from_pretrained(folder)) is emo_llama_hf.EmoLlamaForConditionalGeneration
+    assert type(AutoImageProcessor.from_pretrained(folder)) is emo_llama_hf.EmoLlamaImageProcessor
+    assert type(AutoProcessor.from_pretrained(folder)) is emo_llama_hf.EmoLlamaProcessor
+    # the package outranks the code in the folder
+    trusted = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True)
+    assert type(trusted) is emo_llama_hf.EmoLlamaForConditionalGeneration
+
+
+def test_folder_loads_without_this_package(folder, logits, tmp_path):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    torch.testing.assert_close(run_isolated(str(folder), tmp_path / "logits.pt", environment), logits)
+
+
+def test_default_model_serves_the_pipelines():
+    assert Path(emo_llama_hf.default_model(), "model.safetensors").is_file()
+    assert type(pipeline("emotion-chat")) is emo_llama_hf.EmotionChatPipeline
+    stock = pipeline("image-text-to-text", model=emo_llama_hf.default_model())
+    answer = stock(CHAT, max_new_tokens=4)[0]["generated_text"]
+    assert [message["role"] for message in answer] == ["user", "assistant"]
+
+
+def test_hub_round_trip(folder, logits, hub, hub_server, tmp_path):
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    model.push_to_hub("user/emo")
+    AutoProcessor.from_pretrained(folder).push_to_hub("user/emo")
+    card = model_card("user/emo", model.config, description="A toy.", datasets=["fer2013"])
+    card.push_to_hub("user/emo")
+
+    files = hub.files("user/emo")
+    assert {"model.safetensors", "modeling_emo_llama.py", "processing_emo_llama.py", "chat_template.jinja"} <= set(
+        files
+    )
+    assert {"face_detector/model.safetensors", "qformer_tokenizer/tokenizer.json", "tokenizer.json"} <= set(files)
+    loaded = ModelCard(files["README.md"].decode())
+    assert loaded.data.datasets == ["fer2013"]
+    assert loaded.data.pipeline_tag == "image-text-to-text"
+    assert "## Intended use" in loaded.text and "## Limits" in loaded.text
+
+    pipe = pipeline("emotion-chat", model="user/emo")
+    assert pipe.processor.face_detector is not None
+    assert set(pipe(str(SAMPLES / "astronaut.png"), max_new_tokens=2)["scores"]) == set(model.config.emotion_labels)
+    isolated = run_isolated("user/emo", tmp_path / "logits.pt", hub_server.environment(tmp_path / "elsewhere"))
+    torch.testing.assert_close(isolated, logits)

@@ -6,18 +6,72 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 INDEX_NAMES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE_NAMES = ("model.safetensors", "pytorch_model.bin")
+COPY_BYTES = 2**18  # stays in the processor's cache; larger buffers halve the speed
+SAFETENSORS_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor lies in its file; `start` is `None` in a file that has to be read whole."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    start: int | None
+    storage_offset: int = 0
+
+    def read(self, path: Path) -> torch.Tensor:
+        # Not memory-mapped: pages of a mapping would add up to the whole file.
+        last = sum((size - 1) * stride for size, stride in zip(self.shape, self.stride, strict=True))
+        storage = torch.empty(last + 1 if 0 not in self.shape else 0, dtype=self.dtype)
+        buffer = storage.view(torch.uint8).numpy()
+        with path.open("rb") as file:
+            file.seek((self.start or 0) + self.storage_offset * self.dtype.itemsize)
+            if file.readinto(buffer.data) != buffer.nbytes:
+                raise ValueError(f"{path} ends before its tensors do: get it again.")
+        return storage.as_strided(self.shape, self.stride)
+
+    @property
+    def is_contiguous(self) -> bool:
+        return self.stride == torch.empty(self.shape, device="meta").stride()
+
+    def copy(self, path: Path, target: BinaryIO) -> None:
+        """Append the bytes of a contiguous tensor to `target`."""
+        left = torch.Size(self.shape).numel() * self.dtype.itemsize
+        # One small buffer again and again: fresh memory for each tensor would cost more than reading and writing it.
+        buffer = memoryview(bytearray(COPY_BYTES))
+        with path.open("rb", buffering=0) as file:
+            file.seek((self.start or 0) + self.storage_offset * self.dtype.itemsize)
+            while left:
+                count = file.readinto(buffer[: min(left, COPY_BYTES)])
+                if not count:
+                    raise ValueError(f"{path} ends before its tensors do: get it again.")
+                target.write(buffer[:count])
+                left -= count
 
 
 class CheckpointFile:
     """
-    One file of tensors, `.safetensors` or what `torch.save` writes. Zip-format `torch.save` files are memory-mapped;
-    only older ones, which cannot be, are read whole.
+    One file of tensors, `.safetensors` or what `torch.save` writes. Tensors are read one by one; only files older than
+    `torch.save`'s zip format, which do not tell where they are, are read whole.
 
     Args:
         path (`Path`): the file.
@@ -33,52 +87,45 @@ class CheckpointFile:
         self.key = key
         if not self.path.is_file():
             raise FileNotFoundError(f"There is no file {self.path}.")
-        self._loaded: dict[str, torch.Tensor] | None = None
+        self._whole: dict[str, torch.Tensor] | None = None
 
     @cached_property
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Name to an empty (meta) tensor of the stored shape and dtype, in file order."""
-        if self._is_safetensors:
-            with self._safe_open() as file:
-                return {name: _meta(file.get_slice(name)) for name in file.offset_keys()}
-        found = {name: tensor.to("meta") for name, tensor in self._load().items()}
-        self.close()
-        return found
+    def tensors(self) -> dict[str, StoredTensor]:
+        """What is in the file, in its order."""
+        if self.path.suffix == ".safetensors":
+            return _safetensors_header(self.path)
+        with FakeTensorMode():
+            content = self._tensors_in(load_pickle(self.path))
+        return {name: _stored(tensor) for name, tensor in content.items()}
 
     def read(self, name: str) -> torch.Tensor:
         """The tensor called `name`."""
-        if not self._is_safetensors:
-            return self._load()[name]
-        # Opened anew for each tensor: pages of a mapping that stays open would add up to the whole file.
-        with self._safe_open() as file:
-            return file.get_tensor(name)
+        stored = self.tensors[name]
+        if stored.start is not None:
+            return stored.read(self.path)
+        if self._whole is None:
+            self._whole = self._tensors_in(load_pickle(self.path))
+        return self._whole[name]
+
+    def copy(self, name: str, target: BinaryIO) -> bool:
+        """Append the bytes of the tensor called `name` to `target`, if they lie there in a row; whether they do."""
+        stored = self.tensors[name]
+        if stored.start is None or not stored.is_contiguous:
+            return False
+        stored.copy(self.path, target)
+        return True
 
     def close(self) -> None:
-        """Let go of what was read; it is read again when asked for."""
-        self._loaded = None
+        """Let go of a file that was read whole; it is read again when asked for."""
+        self._whole = None
 
-    @property
-    def _is_safetensors(self) -> bool:
-        return self.path.suffix == ".safetensors"
-
-    def _safe_open(self):
-        try:
-            return safe_open(self.path, framework="pt")
-        except SafetensorError as error:
-            raise ValueError(
-                f"{self.path} is not a complete safetensors file ({error}): download it again."
-            ) from error
-
-    def _load(self) -> dict[str, torch.Tensor]:
-        if self._loaded is None:
-            content = load_pickle(self.path)
-            if self.key is not None and isinstance(content, dict):
-                content = content.get(self.key)
-            if not isinstance(content, dict):
-                where = f"entry {self.key!r}" if self.key else "dict"
-                raise ValueError(f"{self.path} has no {where} of tensors: is it the right file?")
-            self._loaded = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
-        return self._loaded
+    def _tensors_in(self, content) -> dict[str, torch.Tensor]:
+        if self.key is not None and isinstance(content, dict):
+            content = content.get(self.key)
+        if not isinstance(content, dict):
+            where = f"entry {self.key!r}" if self.key else "dict"
+            raise ValueError(f"{self.path} has no {where} of tensors: is it the right file?")
+        return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
 @dataclass(frozen=True)
@@ -89,7 +136,7 @@ class SourceTensor:
     file: CheckpointFile
 
     @property
-    def shape(self) -> torch.Size:
+    def shape(self) -> tuple[int, ...]:
         return self.file.tensors[self.name].shape
 
     @property
@@ -99,19 +146,17 @@ class SourceTensor:
     def read(self) -> torch.Tensor:
         return self.file.read(self.name)
 
+    def copy(self, target: BinaryIO) -> bool:
+        return self.file.copy(self.name, target)
+
 
 Checkpoint = dict[str, SourceTensor]
 
 
 def load_pickle(path: Path):
-    """`torch.load` of tensors and plain data only, memory-mapped where the file's format allows."""
+    """`torch.load` of tensors and plain data only."""
     try:
-        try:
-            return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        except RuntimeError as error:
-            if "mmap can only be used" not in str(error):
-                raise
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own message advises to load the file with the check turned off.
         raise ValueError(
@@ -155,19 +200,31 @@ def weight_files(folder: Path) -> list[Path]:
     raise FileNotFoundError(f"{folder} has no weights: looked for {', '.join(INDEX_NAMES + SINGLE_NAMES)}.")
 
 
-def _meta(part) -> torch.Tensor:
-    return torch.empty(part.get_shape(), dtype=SAFETENSORS_DTYPES[part.get_dtype()], device="meta")
+def _stored(tensor: torch.Tensor) -> StoredTensor:
+    """Where a tensor that was loaded without its data lies in the file."""
+    storage = tensor.untyped_storage()
+    start = getattr(storage, "_checkpoint_offset", None)  # set by `torch.load` under `FakeTensorMode`, for this use
+    return StoredTensor(tuple(tensor.shape), tensor.stride(), tensor.dtype, start, int(tensor.storage_offset()))
 
 
-SAFETENSORS_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
+def _safetensors_header(path: Path) -> dict[str, StoredTensor]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            if length > size:
+                raise ValueError(f"{size} bytes for a header of {length}")
+            header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            parts = sorted(header.items(), key=lambda part: part[1]["data_offsets"])
+            end = max((part["data_offsets"][1] for _, part in parts), default=0)
+            if size != 8 + length + end:
+                raise ValueError(f"{size} bytes instead of {8 + length + end}")
+            tensors = {}
+            for name, part in parts:
+                empty = torch.empty(part["shape"], dtype=SAFETENSORS_DTYPES[part["dtype"]], device="meta")
+                start = 8 + length + part["data_offsets"][0]
+                tensors[name] = StoredTensor(tuple(empty.shape), empty.stride(), empty.dtype, start)
+        except (ValueError, AttributeError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
+    return tensors

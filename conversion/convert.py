@@ -140,7 +140,7 @@ def convert(
         check_plan(conversion.plan, _parameters(conversion.model))
         mapping = table(conversion.plan)
         if not dry_run:
-            write(conversion, Path(output), max_shard_size, progress)
+            write(conversion, Path(output), push_to_hub or Path(output).name, max_shard_size, progress)
     if push_to_hub is not None and not dry_run:
         api = HfApi()
         repo = api.create_repo(push_to_hub, exist_ok=True)
@@ -210,7 +210,7 @@ def from_original(
         model,
         plan,
         processor,
-        generation_config(original.base, config, tokenizer),
+        generation_config(config, tokenizer),
         Provenance.of_original(original),
         original.adapter if keep_adapter else None,
     )
@@ -229,7 +229,7 @@ def from_converted(folder: Path, faces: Checkpoint | None, detector: EmoLlamaFac
     for name in planner.source:
         planner.add(name, name)
     processor = EmoLlamaProcessor.from_pretrained(folder)
-    processor._face_detector = detector
+    processor.face_detector = detector
     return Conversion(
         model,
         planner.finish() | plan_face_parts(faces, model),
@@ -239,8 +239,8 @@ def from_converted(folder: Path, faces: Checkpoint | None, detector: EmoLlamaFac
     )
 
 
-def write(conversion: Conversion, output: Path, max_shard_size: str | int, progress: bool) -> None:
-    """Write everything that `from_pretrained` and `push_to_hub` need."""
+def write(conversion: Conversion, output: Path, name: str, max_shard_size: str | int, progress: bool) -> None:
+    """Write everything that `from_pretrained` needs, and a model card for a model called `name`."""
     config = conversion.model.config
     config.architectures = [type(conversion.model).__name__]
     config.dtype = _most_used_dtype(conversion.plan)
@@ -254,7 +254,7 @@ def write(conversion: Conversion, output: Path, max_shard_size: str | int, progr
         if conversion.adapter is not None:
             conversion.adapter.save(folder / ADAPTER_FOLDER, str(output.absolute()))
         conversion.origin.save(folder)
-        card = model_card(config, conversion.origin, conversion.processor.face_detector is not None)
+        card = model_card(name, config, conversion.origin, conversion.processor.face_detector is not None)
         card.save(folder / "README.md")
 
 

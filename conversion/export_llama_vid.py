@@ -21,7 +21,6 @@ from .original_checkpoint import LAVIS_NAME, read_json
 from .output_folder import new_folder
 from .plan import ConversionError, Plan, PlannedTensor, table
 from .provenance import Provenance
-from .safetensors_writer import make_tensor
 
 logger = logging.get_logger(__name__)
 
@@ -113,7 +112,7 @@ def _bias_part(bias: torch.Tensor, index: int) -> torch.Tensor:
 
 
 def _planned(target: str, tensor: SourceTensor) -> PlannedTensor:
-    return PlannedTensor(target, tuple(tensor.shape), tensor.dtype, (tensor,), lambda value: value)
+    return PlannedTensor(target, tuple(tensor.shape), tensor.dtype, (tensor,))
 
 
 def _buffer(name: str, config: EmoLlamaConfig) -> torch.Tensor:
@@ -139,8 +138,8 @@ def _write_shards(plan: Plan, folder: Path, max_shard_size: str | int, progress:
 
 
 def _make_all(plan: Plan, names: list[str]) -> dict[str, torch.Tensor]:
-    # `torch.save` writes the whole storage behind a tensor, which for one read lazily is the file: hence the copy.
-    return {name: make_tensor(plan[name], set())[0].clone() for name in names}
+    # `torch.save` writes the whole storage behind a tensor, more than a part of one needs: hence the copy.
+    return {name: plan[name].tensor().clone() for name in names}
 
 
 def _write_vocabulary(tokenizer: BertTokenizer, folder: Path) -> None:

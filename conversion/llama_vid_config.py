@@ -1,7 +1,6 @@
 """EmoLlama's configuration from LLaMA-VID's `config.json` and the shapes of its tensors."""
 
 import re
-from pathlib import Path
 
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -63,6 +62,13 @@ def emo_llama_config(
     if vision is None:
         vision = copy
     width, _, patch_size, _ = _shape(vision, "patch_embed.proj.weight")
+    image_size = image_size or _image_size(original, copy, vision, patch_size)
+    if image_size // patch_size % 2:
+        raise ConversionError(
+            f"Frames of {image_size} pixels have an odd number of patches, to which LLaMA-VID adds the class token "
+            f"(llamavid_arch.py, `vlm_attention`); EmoLlama does not, so `image_size` must be a multiple of "
+            f"{2 * patch_size}."
+        )
     query = _shape(source, "model.vlm_att_query") if qformer is None else _shape(qformer, "query_tokens")
     bert = (source, "model.vlm_att_encoder.bert.") if qformer is None else (qformer, "Qformer.bert.")
     return EmoLlamaConfig(
@@ -71,7 +77,7 @@ def emo_llama_config(
             "intermediate_size": _shape(vision, "blocks.0.mlp.fc1.weight")[0],
             "num_hidden_layers": num_vision_layers(vision),
             "num_attention_heads": _heads(width, VISION_HEAD_WIDTH, vision_heads, "vision"),
-            "image_size": image_size or _image_size(original, copy, vision, patch_size),
+            "image_size": image_size,
             "patch_size": patch_size,
         },
         qformer_config=_qformer_config(*bert, qformer_heads),
@@ -96,14 +102,15 @@ def text_config(original: dict, source: Checkpoint) -> dict:
     return {"model_type": "llama", **settings, "rope_parameters": rope}
 
 
-def generation_config(base: Path, config: EmoLlamaConfig, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
-    """The base model's generation settings, greedy as in LLaMA-VID's evaluation where it has none."""
-    settings = GenerationConfig.from_pretrained(base) if (base / "generation_config.json").is_file() else None
-    settings = settings or GenerationConfig(do_sample=False, max_new_tokens=MAX_NEW_TOKENS)
-    settings.bos_token_id = config.text_config.bos_token_id
-    settings.eos_token_id = config.text_config.eos_token_id
-    settings.pad_token_id = tokenizer.pad_token_id
-    return settings
+def generation_config(config: EmoLlamaConfig, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    """Greedy, as in LLaMA-VID's evaluation; the settings in its folders are Vicuna's, and not what it ran with."""
+    return GenerationConfig(
+        bos_token_id=config.text_config.bos_token_id,
+        eos_token_id=config.text_config.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        do_sample=False,
+        max_new_tokens=MAX_NEW_TOKENS,
+    )
 
 
 def _qformer_config(source: Checkpoint, prefix: str, heads: int | None) -> dict:

@@ -30,8 +30,8 @@ Converted from `{source}`{base}. The terms of all parts apply together:
 ```python
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-model = AutoModelForImageTextToText.from_pretrained("{source}", trust_remote_code=True)
-processor = AutoProcessor.from_pretrained("{source}", trust_remote_code=True)
+model = AutoModelForImageTextToText.from_pretrained("{name}", trust_remote_code=True)
+processor = AutoProcessor.from_pretrained("{name}", trust_remote_code=True)
 ```
 
 Emotion, age, gender and race are what a network *perceives* in a picture: guesses, often wrong, that say nothing
@@ -39,7 +39,7 @@ certain about the person shown. Do not use them to decide about people.
 """
 
 
-def model_card(config: EmoLlamaConfig, origin: Provenance, has_detector: bool) -> ModelCard:
+def model_card(name: str, config: EmoLlamaConfig, origin: Provenance, has_detector: bool) -> ModelCard:
     """The card as it is saved to `README.md`."""
     parts = [LLAMA_VID, EVA_CLIP, VICUNA]
     behaviour = "it gives LLaMA-VID's logits."
@@ -60,11 +60,12 @@ def model_card(config: EmoLlamaConfig, origin: Provenance, has_detector: bool) -
         language="en",
     )
     text = TEXT.format(
-        title=f"EmoLlama from {origin.source}",
+        name=name,
+        title=name.rpartition("/")[2],
         source=origin.source,
         base="" if origin.base == origin.source else f" on `{origin.base}`",
         with_faces=" with a FaceXFormer face prior" if config.face_config is not None else "",
         behaviour=behaviour,
-        parts="\n".join(f"| [{name}]({url}) | {url} | {terms} |" for name, url, terms in parts),
+        parts="\n".join(f"| [{part}]({url}) | {url} | {terms} |" for part, url, terms in parts),
     )
     return ModelCard(f"---\n{data.to_yaml()}\n---\n{text}")

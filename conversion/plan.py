@@ -21,14 +21,28 @@ class PlannedTensor:
         name (`str`): its name in the output.
         shape (`tuple[int, ...]`), dtype (`torch.dtype`): what is written.
         sources (`tuple[SourceTensor, ...]`): what it is made of; empty where it is initialised.
-        make (`Callable`): makes it from the tensors of `sources`, given in order.
+        make (`Callable`, *optional*):
+            Makes it from the tensors of `sources`, given in order; without it, the one source is taken as it is.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
     sources: tuple[SourceTensor, ...]
-    make: Callable[..., torch.Tensor]
+    make: Callable[..., torch.Tensor] | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the bytes of the source are written as they are."""
+        return self.make is None and self.dtype == self.sources[0].dtype
+
+    def tensor(self) -> torch.Tensor:
+        """What is written. Nothing but the sources is read."""
+        tensors = [source.read() for source in self.sources]
+        made = tensors[0] if self.make is None else self.make(*tensors)
+        if tuple(made.shape) != self.shape:
+            raise AssertionError(f"`{self.name}` was planned as {self.shape}, not {tuple(made.shape)}.")
+        return made.to(self.dtype)
 
     @property
     def origin(self) -> str:
@@ -58,7 +72,7 @@ class Planner:
         self,
         name: str,
         *sources: str,
-        make: Callable[..., torch.Tensor] = lambda tensor: tensor,
+        make: Callable[..., torch.Tensor] | None = None,
         shape: Iterable[int] | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Writing planned tensors to safetensors shards, one tensor in memory at a time."""
+"""Writing planned tensors to safetensors shards, one at a time."""
 
 import json
 from collections.abc import Iterable
@@ -28,29 +28,31 @@ def write_safetensors(plan: Plan, folder: Path, max_shard_size: str | int = "5GB
         max_shard_size=max_shard_size,
     )
     size = split.metadata["total_size"]
+    open_files: set[CheckpointFile] = set()
     with tqdm(total=size, unit="B", unit_scale=True, desc="Converting", disable=not progress) as bar:
-        open_files: set[CheckpointFile] = set()
         for filename, names in split.filename_to_tensors.items():
-            open_files = _write_shard(folder / filename, [plan[name] for name in names], open_files, bar)
-        _close(open_files)
+            with (folder / filename).open("wb") as file:
+                file.write(_header([plan[name] for name in names]))
+                for planned in map(plan.__getitem__, names):
+                    open_files = close_unneeded(open_files, planned)
+                    if not (planned.is_unchanged and planned.sources[0].copy(file)):
+                        tensor = planned.tensor().reshape(-1).contiguous()
+                        file.write(tensor.view(torch.uint8).numpy().data)
+                    bar.update(torch.Size(planned.shape).numel() * planned.dtype.itemsize)
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def make_tensor(planned: PlannedTensor, open_files: set[CheckpointFile]) -> tuple[torch.Tensor, set[CheckpointFile]]:
-    """The tensor, and the files that are open now: those that it does not need are closed first."""
+def close_unneeded(open_files: set[CheckpointFile], planned: PlannedTensor) -> set[CheckpointFile]:
+    """Close those of `open_files` that the next tensor is not made of; the files that are open then."""
     needed = {source.file for source in planned.sources}
-    _close(open_files - needed)
-    tensor = planned.make(*(source.read() for source in planned.sources))
-    if tuple(tensor.shape) != planned.shape:
-        raise AssertionError(f"`{planned.name}` was planned as {planned.shape}, not {tuple(tensor.shape)}.")
-    return tensor.to(planned.dtype), needed
+    for file in open_files - needed:
+        file.close()
+    return needed
 
 
-def _write_shard(
-    path: Path, tensors: list[PlannedTensor], open_files: set[CheckpointFile], bar
-) -> set[CheckpointFile]:
+def _header(tensors: list[PlannedTensor]) -> bytes:
     header: dict = {"__metadata__": {"format": "pt"}}
     end = 0
     for planned in tensors:
@@ -62,16 +64,7 @@ def _write_shard(
         }
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)  # the format aligns the data to eight bytes
-    with path.open("wb") as file:
-        file.write(len(encoded).to_bytes(8, "little"))
-        file.write(encoded)
-        for planned in tensors:
-            tensor, open_files = make_tensor(planned, open_files)
-            data = tensor.reshape(-1).contiguous().view(torch.uint8).numpy()
-            file.write(data.data)
-            bar.update(data.nbytes)
-            del tensor, data  # otherwise the next tensor is made while this one is still held
-    return open_files
+    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def _by_source_file(tensors: Iterable[PlannedTensor]) -> list[PlannedTensor]:
@@ -81,8 +74,3 @@ def _by_source_file(tensors: Iterable[PlannedTensor]) -> list[PlannedTensor]:
         groups.setdefault(planned.sources[0].file if planned.sources else None, []).append(planned)
     initialised = groups.pop(None, [])
     return [planned for group in groups.values() for planned in group] + initialised
-
-
-def _close(files: Iterable[CheckpointFile]) -> None:
-    for file in files:
-        file.close()

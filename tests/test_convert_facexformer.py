@@ -19,7 +19,7 @@ def build(image_size: int) -> EmoLlamaFacePriorModel:
     model = EmoLlamaFacePriorModel(face_config(source, image_size)).eval()
     plan = plan_face_prior(source)
     check_plan(plan, model.state_dict())
-    model.load_state_dict({n: planned.make(*(s.read() for s in planned.sources)) for n, planned in plan.items()})
+    model.load_state_dict({name: planned.tensor() for name, planned in plan.items()})
     return model
 
 

@@ -133,6 +133,7 @@ def test_a_setting_that_cannot_be_reproduced_is_named(source, tmp_path, settings
         ({"keep_adapter": True}, "keep_adapter"),
         ({"mtcnn": "."}, "mtcnn"),
         ({"vision_heads": 5}, "vision_heads"),
+        ({"image_size": 70}, "image_size"),
         ({"facexformer": "no/such/file.pt"}, "no/such/file.pt"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -209,6 +210,29 @@ def test_larger_frames_resize_the_position_embedding(original, tmp_path):
     assert model.get_image_features(
         torch.zeros(1, 3, 84, 84, dtype=model.dtype), torch.tensor([1]), torch.tensor([[1, 2]])
     ).pooler_output.shape == (1, 5, 64)
+
+
+def test_the_copy_in_the_shards_tells_the_size_of_the_frames(original, tmp_path):
+    """Its values are ignored, as in the original."""
+    tensors = weights(FIXTURES / "llama_vid" / "a_mean")
+    copy = "model.vision_tower.vision_tower."
+    tensors[copy + "pos_embed"] = torch.full((1, 37, 32), 99.0).half()
+    source = copy_checkpoint(FIXTURES / "llama_vid" / "a_mean", tmp_path / "source", tensors)
+    convert(source, tmp_path / "out", progress=False)
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
+    assert model.config.vision_config.image_size == 84
+    assert model.model.vision_model.embeddings.position_embedding.abs().max() < 1
+    tensors[copy + "pos_embed"] = tensors[copy + "pos_embed"][:, :17]
+    source = copy_checkpoint(FIXTURES / "llama_vid" / "a_mean", tmp_path / "other", tensors)
+    convert(source, tmp_path / "from_copy", vision="checkpoint", progress=False)
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "from_copy")
+    assert model.model.vision_model.embeddings.position_embedding.min() == 99
+
+
+def test_pushed_to_the_hub(original, tmp_path, hub):
+    convert(original, tmp_path / "out", push_to_hub="user/emo-llama", progress=False)
+    names = HfApi().list_repo_files("user/emo-llama")
+    assert {"model.safetensors", "config.json", "README.md", "modeling_emo_llama.py"} <= set(names)
 
 
 def test_a_tokenizer_json_instead_of_sentencepiece(original, converted, tmp_path):

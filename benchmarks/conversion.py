@@ -1,9 +1,9 @@
 """
 Memory and speed of converting a LLaMA-VID checkpoint of the true 7B shapes, with made-up weights in half precision.
 
-    python benchmarks/conversion.py [--format bin|safetensors] [--work DIR] [--shard-gb N] [--layers N]
+    python benchmarks/conversion.py [--format bin|safetensors] [--work DIR] [--shard-gb N] [--layers N] [--rounds N]
 
-Needs about 32 GB of disk in DIR. The checkpoint is copied with `cp`, then converted; before each, its files are
+Needs about 32 GB of disk in DIR. The checkpoint is copied with `cp` and converted in turn; before each, its files are
 dropped from the page cache, and the time counts until the output is on the disk. Peak memory is the converting
 process' largest resident set, memory-mapped pages of the source included; what the imports take is told too.
 """
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), metavar="DIR")
     parser.add_argument("--shard-gb", type=float, default=5, metavar="N", help="largest source file (default: 5)")
     parser.add_argument("--layers", type=int, default=32, metavar="N", help="fewer for a smaller run (default: 32)")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="each is timed so often (default: 2)")
     options = parser.parse_args()
     as_safetensors = options.format == "safetensors"
     with tempfile.TemporaryDirectory(dir=options.work) as work:
@@ -112,14 +113,19 @@ def main() -> None:
         source.mkdir()
         vision = make_checkpoint(source, options.layers, int(options.shard_gb * 1e9), as_safetensors)
         sizes = [path.stat().st_size for path in source.rglob("*") if path.is_file()]
-        copied, _ = timed(["cp", "-r", "--reflink=never", str(source), str(copy)], source)
-        shutil.rmtree(copy)
         _, printed = timed([sys.executable, "-c", IMPORT + PEAK], source)
         imports = peak_bytes(printed)
-        command = [sys.executable, "-c", IMPORT + CONVERT + PEAK, str(source), str(output), str(vision)]
-        converted, printed = timed(command, source)
-        peak = peak_bytes(printed)
-        written = sum(path.stat().st_size for path in output.rglob("*.safetensors"))
+        copied = converted = 0.0
+        for _ in range(options.rounds):
+            copied += timed(["cp", "-r", "--reflink=never", str(source), str(copy)], source)[0]
+            shutil.rmtree(copy)
+            command = [sys.executable, "-c", IMPORT + CONVERT + PEAK, str(source), str(output), str(vision)]
+            seconds, printed = timed(command, source)
+            converted += seconds
+            written = sum(path.stat().st_size for path in output.rglob("*.safetensors"))
+            shutil.rmtree(output)
+    peak = peak_bytes(printed)
+    copied, converted = copied / options.rounds, converted / options.rounds
     total = sum(sizes)
     largest_tensor = 2 * 32000 * 4096  # the embedding
     limit = 2 * largest_tensor if as_safetensors else 1.5 * max(sizes)

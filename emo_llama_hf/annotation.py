@@ -3,6 +3,8 @@
 from PIL import Image, ImageDraw, ImageFont
 
 COLOR = (255, 196, 0)
+PLATE = (0, 0, 0)
+SMALLEST_FONT = 9  # pixels; still legible
 
 
 def annotate_frame(frame: Image.Image, faces: list[dict], caption: str = "") -> Image.Image:
@@ -16,28 +18,33 @@ def annotate_frame(frame: Image.Image, faces: list[dict], caption: str = "") -> 
     """
     picture = frame.convert("RGB")
     draw = ImageDraw.Draw(picture)
-    unit = max(min(picture.size) / 100, 1.0)  # line and text sizes follow the picture's
-    font = ImageFont.load_default(size=max(4 * unit, 10))
+    unit = max(min(picture.size) / 150, 1.0)  # line and text sizes follow the picture's
+    font = ImageFont.load_default(size=max(5 * unit, SMALLEST_FONT))
     for face in faces:
-        box = tuple(face["box"].values())
-        draw.rectangle(box, outline=COLOR, width=round(unit * (1 if face["chosen"] else 0.5)) or 1)
+        left, top, right, bottom = face["box"].values()
+        draw.rectangle(
+            (left, top, right, bottom), outline=COLOR, width=round(unit if face["chosen"] else unit / 2) or 1
+        )
         for x, y in face["landmarks"]:
             draw.ellipse((x - unit, y - unit, x + unit, y + unit), fill=COLOR)
         if face["chosen"]:
             perceived = [value["label"] for value in face.get("perceived", {}).values()]
-            _write(draw, (box[0], box[3] + unit), ", ".join(perceived), font, picture.size)
-            _write(draw, (box[0], box[1] - 6 * unit), caption, font, picture.size)
+            _write(draw, (left, bottom + 2 * unit), "perceived " + ", ".join(perceived) if perceived else "", font)
+            _write(draw, (left, top - 8 * unit), caption, font)
     if not any(face["chosen"] for face in faces):
-        _write(draw, (unit, unit), caption, font, picture.size)
+        _write(draw, (unit, unit), caption, font)
     return picture
 
 
-def _write(draw: ImageDraw.ImageDraw, position, text: str, font, size) -> None:
-    """Text on a dark plate, moved so that it stays inside the picture."""
+def _write(draw: ImageDraw.ImageDraw, position: tuple[float, float], text: str, font) -> None:
+    """Text on a dark plate, moved so that it stays inside the picture; what does not fit is cut off on the right."""
     if not text:
         return
+    width, height = draw.im.size
+    margin = font.size / 6
     left, top, right, bottom = draw.textbbox(position, text, font=font)
-    x = position[0] - max(right - size[0], 0) + max(-left, 0)
-    y = position[1] - max(bottom - size[1], 0) + max(-top, 0)
-    draw.rectangle(draw.textbbox((x, y), text, font=font), fill=(0, 0, 0))
+    x = position[0] + max(min(width - margin - right, 0), margin - left)
+    y = position[1] + max(min(height - margin - bottom, 0), margin - top)
+    left, top, right, bottom = draw.textbbox((x, y), text, font=font)
+    draw.rectangle((left - margin, top - margin, right + margin, bottom + margin), fill=PLATE)
     draw.text((x, y), text, font=font, fill=COLOR)

@@ -3,11 +3,19 @@
 import argparse
 import json
 import os
+import re
 import sys
-import threading
 from pathlib import Path
 
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, TextStreamer, pipeline
+from transformers.utils import logging
+
+from .modeling.configuration_emo_llama import EmoLlamaConfig
+from .pipeline import EmotionChatPipeline
+from .processing.media_kind import is_video
+from .registration import default_model
 
 
 class UserError(Exception):
@@ -65,20 +73,23 @@ def _positive(text: str) -> int:
     return value
 
 
-def _pipeline(options: argparse.Namespace):
-    # Imported here: torch and transformers take seconds, and `--help` should not wait for them.
-    from transformers import pipeline
-    from transformers.utils import logging
-
-    from .registration import default_model
-
+def _pipeline(options: argparse.Namespace) -> EmotionChatPipeline:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    model = options.model or default_model()
+    name = options.model or default_model()
     try:
-        return pipeline("emotion-chat", model=model, device=options.device)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"--model {model!r} cannot be loaded: {error}") from error
+        config = AutoConfig.from_pretrained(name)
+        if not isinstance(config, EmoLlamaConfig):
+            raise ValueError(f"it is a model of type {config.model_type}, not {EmoLlamaConfig.model_type}")
+        # Loaded here, since `pipeline` puts the tracebacks of its attempts into its error.
+        model = AutoModelForImageTextToText.from_pretrained(name, config=config)
+        processor = AutoProcessor.from_pretrained(name)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"--model {name!r} cannot be loaded: {error}") from error
+    try:
+        return pipeline("emotion-chat", model=model, processor=processor, device=options.device)
+    except (ValueError, RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {options.device!r} cannot be used: {error}") from error
 
 
 def _analyze(options: argparse.Namespace) -> int:
@@ -107,7 +118,10 @@ def _analyze(options: argparse.Namespace) -> int:
         for person in result if isinstance(result, list) else [result]:
             failed += "error" in person
             if "error" not in person and options.save_annotated is not None:
-                person["annotated"] = str(_save_annotated(pipe, file, person, options.save_annotated))
+                try:
+                    person["annotated"] = str(_save_annotated(pipe, file, person, options.save_annotated))
+                except OSError as error:
+                    raise UserError(f"--save-annotated {options.save_annotated}: {error}") from error
             with progress.external_write_mode():
                 print(json.dumps({"file": file, **person}) if options.json else _describe(file, person), flush=True)
     if failed:
@@ -126,16 +140,18 @@ def _describe(file: str, result: dict) -> str:
         f"  perceived emotion: {', '.join(f'{label} {score:.0%}' for label, score in ranked)}",
         f"  faces: {faces}" + (f" in {result['num_frames']} frames" if result["num_frames"] > 1 else ""),
     ]
+    if "problem" in result:
+        lines.append(f"  damaged: {result['problem']}")
     if "annotated" in result:
         lines.append(f"  annotated: {result['annotated']}")
     return "\n".join(lines)
 
 
-def _save_annotated(pipe, file: str, result: dict, folder: Path) -> Path:
+def _save_annotated(pipe: EmotionChatPipeline, file: str, result: dict, folder: Path) -> Path:
     """Save an annotated picture as PNG, a clip's frames as GIF; a name that is taken gets a number."""
     drawn = pipe.annotate(file, result)
     suffix = ".gif" if isinstance(drawn, list) else ".png"
-    stem = Path(file).stem or "picture"
+    stem = re.sub(r"[^\w.-]", "_", Path(file).stem)[:100] or "picture"  # of a URL, say
     path, number = folder / f"{stem}{suffix}", 1
     while path.exists():
         number += 1
@@ -150,50 +166,42 @@ def _save_annotated(pipe, file: str, result: dict, folder: Path) -> Path:
 
 
 def _chat(options: argparse.Namespace) -> int:
-    from transformers import TextIteratorStreamer
-
-    from .processing.media_kind import is_video
-
     pipe = _pipeline(options)
-    processor = pipe.processor
     file = options.file or _ask("Photo or video: ")
     if not file:
         return 0
     try:
         kind = "video" if is_video(file) else "image"
-        visual = processor.load_visual(file, kind == "video")
+        visual = pipe.processor.load_visual(file, kind == "video")
+        [visual] = pipe.processor.find_faces([visual], split=False)
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
+    streamer = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
     messages: list[dict] = []
-    print("Ask away; an empty line or Ctrl-D ends the chat.")
+    _say("Ask away; an empty line or Ctrl-D ends the chat.\n")
     while question := _ask("> "):
         content: list[dict] = [{"type": "text", "text": question}]
         if not messages:
             content.insert(0, {"type": kind, kind: visual})
         messages.append({"role": "user", "content": content})
-        inputs = processor.apply_chat_template(messages, tokenize=True, return_dict=True, add_generation_prompt=True)
-        streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        worker = threading.Thread(
-            target=pipe.model.generate,
-            kwargs={**inputs.to(pipe.device), "streamer": streamer, "max_new_tokens": options.max_new_tokens},
-            daemon=True,
-        )
-        worker.start()
-        answer = ""
-        for part in streamer:
-            print(part, end="", flush=True)
-            answer += part
-        worker.join()
-        print()
-        messages.append({"role": "assistant", "content": answer.strip()})
+        result = pipe(messages, streamer=streamer, max_new_tokens=options.max_new_tokens)
+        answer = (result[0] if isinstance(result, list) else result)["generated_text"]
+        messages.append({"role": "assistant", "content": answer})
     return 0
 
 
+def _say(text: str) -> None:
+    """What is no answer goes to stderr, so that stdout can be piped on."""
+    print(text, end="", file=sys.stderr, flush=True)
+
+
 def _ask(prompt: str) -> str:
+    """A line from stdin, empty at its end."""
+    _say(prompt)
     try:
-        return input(prompt).strip()
+        return input().strip()
     except EOFError:
-        print()
+        _say("\n")
         return ""
 
 
@@ -208,12 +216,18 @@ def _info(options: argparse.Namespace) -> int:
         ("vision encoder", f"{config.vision_config.image_size} pixels, {config.tokens_per_frame} tokens a frame"),
         ("face prior", "none" if face is None else f"{face.backbone_config.model_type}, {face.image_size} pixels"),
         ("face detector", "none" if processor.face_detector is None else f"one face a frame: {processor.face_choice}"),
-        ("frames of a video", f"{processor.num_frames}, {processor.frame_sampling}"),
+        ("frames of a clip", _sampling(processor)),
         ("emotions", ", ".join(config.emotion_labels)),
         ("device", str(pipe.device)),
     ]
     print("\n".join(f"{name:18} {value}" for name, value in parts))
     return 0
+
+
+def _sampling(processor) -> str:
+    if processor.frame_sampling == "fps":
+        return f"{processor.fps} a second" + (f", at most {processor.max_frames}" if processor.max_frames else "")
+    return f"{processor.num_frames}, {processor.frame_sampling}"
 
 
 if __name__ == "__main__":

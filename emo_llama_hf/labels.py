@@ -8,7 +8,7 @@ from .processing.visual import Visual
 
 def check_labels(labels: list[str]) -> list[str]:
     """The labels, stripped. Raises `ValueError` when there is none, one is empty or one occurs twice."""
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+    if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f"`labels` must be a list of words, got {labels!r}.")
     labels = [label.strip() for label in labels]
     if not labels or not all(labels):
@@ -43,28 +43,26 @@ def label_scores(
     Returns:
         `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1.
     """
-    ends = [" " + label + processor.tokenizer.eos_token for label in labels]
-    flat_visuals = [visual for row in visuals for visual in row]
-    flat_attributes = [values for row in attributes for values in row]
+    ends = [" " + processor.defuse(label) + processor.tokenizer.eos_token for label in labels]
 
-    def tokens(texts: list[str], times: int) -> dict:
+    def tokens(endings: list[str]) -> dict:
         return processor.text_inputs(
-            texts,
-            [visual for row in visuals for _ in range(times) for visual in row] if times > 1 else flat_visuals,
-            attributes=[a for row in attributes for _ in range(times) for a in row] if times > 1 else flat_attributes,
+            [prompt + ending for prompt in prompts for ending in endings],
+            [visual for row in visuals for _ in endings for visual in row],
+            attributes=[values for row in attributes for _ in endings for values in row],
             return_tensors="pt",
             padding=True,
             padding_side="right",
         )
 
-    starts = tokens(prompts, 1)["attention_mask"].sum(1).repeat_interleave(len(labels))  # first answer token
-    answers = tokens([prompt + end for prompt in prompts for end in ends], len(labels))
+    starts = tokens([""])["attention_mask"].sum(1).repeat_interleave(len(labels))  # where each answer begins
+    answers = tokens(ends)
     input_ids, mask = answers["input_ids"], answers["attention_mask"]
     embeds = [part for part in visual_embeds for _ in labels]
     logits = model(
         input_ids=input_ids.to(model.device),
         attention_mask=mask.to(model.device),
-        visual_embeds=torch.cat(embeds) if flat_visuals else None,
+        visual_embeds=torch.cat(embeds) if any(visuals) else None,
         use_cache=False,
     ).logits
     logp = logits[:, :-1].float().log_softmax(-1).cpu()

@@ -1,38 +1,27 @@
-"""Which of the faces found in a picture to look at, and the part of the picture to cut out for one."""
+"""Which of the faces found in a picture can be looked at, and the part of the picture to cut out for one."""
 
 import math
 from collections.abc import Sequence
 
 from .face_detection import Face
 
-FACE_CHOICES = ("largest", "most_confident", "all")
 
-
-def select_faces(faces: Sequence[Face], choice: str, min_size: float, min_confidence: float) -> list[Face]:
-    """The faces to look at.
+def usable_faces(faces: Sequence[Face], min_size: float, min_confidence: float) -> list[Face]:
+    """The faces that are large and certain enough to look at, in the order given.
 
     Args:
         faces: the faces of one picture, as `EmoLlamaFaceDetector.detect` gives them.
-        choice: "largest" (by area of the box) or "most_confident" for at most one face, the first of equals; "all" for
-            every face, in the order given.
         min_size: faces whose box has a side below this many pixels are left out.
         min_confidence: faces with a confidence below this, 0..1, are left out.
 
     Raises:
-        ValueError: `choice` is unknown, `min_size` negative or `min_confidence` outside 0..1.
+        ValueError: `min_size` is negative or `min_confidence` outside 0..1.
     """
-    if choice not in FACE_CHOICES:
-        raise ValueError(f"`choice` must be one of {', '.join(FACE_CHOICES)}, got {choice!r}.")
     if not 0 <= min_size < math.inf:
         raise ValueError(f"`min_size` must be a number of pixels from 0, got {min_size}.")
     if not 0 <= min_confidence <= 1:
         raise ValueError(f"`min_confidence` must be from 0 to 1, got {min_confidence}.")
-    faces = [face for face in faces if min(_sides(face)) >= min_size and face.confidence >= min_confidence]
-    if choice == "all" or not faces:
-        return faces
-    if choice == "largest":
-        return [max(faces, key=lambda face: math.prod(_sides(face)))]
-    return [max(faces, key=lambda face: face.confidence)]
+    return [face for face in faces if min(_sides(face)) >= min_size and face.confidence >= min_confidence]
 
 
 def expand_box(box: Sequence[float], margin: float, width: int, height: int) -> tuple[int, int, int, int]:

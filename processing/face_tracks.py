@@ -1,6 +1,10 @@
 """Follow faces over the frames of a clip, so that one visual shows one person."""
 
+from operator import attrgetter
+
 from .face_detection import Face
+
+FACE_CHOICES = ("largest", "most_confident", "all")
 
 
 def overlap(first: Face, second: Face) -> float:
@@ -32,15 +36,21 @@ def link_faces(frames: list[list[Face]], min_overlap: float = 0.1) -> list[list[
     tracks: list[list[Face | None]] = []
     for index, faces in enumerate(frames):
         last = [next(face for face in reversed(track) if face is not None) for track in tracks]
+        # Equal overlaps are told apart by the boxes, so that the order within a frame does not matter.
         pairs = sorted(
-            ((overlap(old, face), t, f) for t, old in enumerate(last) for f, face in enumerate(faces)), reverse=True
+            (
+                (overlap(old, face), old.box, face.box, t, f)
+                for t, old in enumerate(last)
+                for f, face in enumerate(faces)
+            ),
+            reverse=True,
         )
         matched_tracks: dict[int, Face] = {}
         matched_faces: set[int] = set()
-        for score, track, face in pairs:
-            if score >= min_overlap and track not in matched_tracks and face not in matched_faces:
-                matched_tracks[track] = faces[face]
-                matched_faces.add(face)
+        for score, _, _, t, f in pairs:
+            if score >= min_overlap and t not in matched_tracks and f not in matched_faces:
+                matched_tracks[t] = faces[f]
+                matched_faces.add(f)
         for position, track in enumerate(tracks):
             track.append(matched_tracks.get(position))
         tracks += [[None] * index + [face] for number, face in enumerate(faces) if number not in matched_faces]
@@ -53,17 +63,16 @@ def select_tracks(tracks: list[list[Face | None]], choice: str) -> list[list[Fac
 
     Args:
         tracks (`list[list[Face | None]]`): from [`link_faces`].
-        choice (`str`): `"largest"` (the most area over the clip), `"most_confident"` or `"all"`.
+        choice (`str`):
+            `"largest"` (the most area over the clip) or `"most_confident"` for at most one track, the first of
+            equals; `"all"` for every track.
 
     Raises:
         `ValueError`: `choice` is none of these.
     """
+    if choice not in FACE_CHOICES:
+        raise ValueError(f"`face_choice` must be one of {', '.join(FACE_CHOICES)}, got {choice!r}.")
     if choice == "all" or not tracks:
         return tracks
-    if choice not in _WEIGHTS:
-        raise ValueError(f"`face_choice` must be 'largest', 'most_confident' or 'all', got {choice!r}.")
-    weight = _WEIGHTS[choice]
+    weight = area if choice == "largest" else attrgetter("confidence")
     return [max(tracks, key=lambda track: sum(weight(face) for face in track if face is not None))]
-
-
-_WEIGHTS = {"largest": area, "most_confident": lambda face: face.confidence}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -14,6 +14,8 @@ from .media_source import UnreadableMediaError
 from .video_loading import VideoSource, open_clip
 
 Strategy = Literal["uniform", "fps", "face"]
+STRATEGIES = get_args(Strategy)
+ON_ERROR = ("raise", "partial")
 
 CANDIDATES_PER_FRAME = 4  # frames searched for a face, for each frame wanted
 FACE_BATCH = 8  # candidate frames in memory at a time
@@ -75,9 +77,9 @@ def sample_frames(
         FileNotFoundError, IsADirectoryError, PermissionError: no such file, or it may not be opened.
         ValueError: a setting out of range or missing.
     """
-    if strategy not in ("uniform", "fps", "face"):
+    if strategy not in STRATEGIES:
         raise ValueError(f"`strategy` is {strategy!r}. Choose 'uniform', 'fps' or 'face'.")
-    if on_error not in ("raise", "partial"):
+    if on_error not in ON_ERROR:
         raise ValueError(f"`on_error` is {on_error!r}. Choose 'raise' or 'partial'.")
     if strategy == "fps" and fps is None:
         raise ValueError("`fps` is missing. Give the frames a second for strategy='fps'.")
@@ -107,6 +109,31 @@ def sample_frames(
             return sample()
         except TimesChangedError:
             return sample()
+
+
+def frames_at(
+    video: VideoSource,
+    timestamps: Sequence[float],
+    on_error: Literal["raise", "partial"] = "raise",
+    video_fps: float | None = None,
+) -> list[Image.Image]:
+    """
+    The frames of a clip that appear at these times, or next to them: `SampledFrames.frames` again, by their times.
+
+    Args:
+        video, on_error, video_fps: as in `sample_frames`, which raises the same errors.
+        timestamps: increasing, in seconds from the clip's first frame.
+    """
+    with open_clip(video, partial=on_error == "partial", video_fps=video_fps) as clip:
+
+        def take() -> list[Image.Image]:
+            indices = [min(range(len(clip.times)), key=lambda i: abs(clip.times[i] - time)) for time in timestamps]
+            return _take(clip, indices, "uniform").frames
+
+        try:
+            return take()
+        except TimesChangedError:
+            return take()
 
 
 def _count_at_rate(clip: Clip, fps: float, max_frames: int | None) -> int:

@@ -3,18 +3,24 @@
 import mimetypes
 import os
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from .animated_picture import ANIMATED_FORMATS
+from .image_loading import open_picture
 from .media_source import open_media
 
 
-def is_video(source) -> bool:
+def is_video(source, argument: str = "source") -> bool:
     """
     Whether a source is a clip: more than one picture, or a file that is no picture.
 
     Args:
         source: whatever [`load_image`] or [`sample_frames`] takes. A list of frames or a 4-D array is a clip; files,
             URLs and bytes are opened, since an extension may lie; an unreadable one is what its name says.
+        argument: name of the caller's argument, for error messages.
+
+    Raises:
+        `TypeError`: it is none of these.
     """
     if isinstance(source, Image.Image):
         return False
@@ -23,10 +29,13 @@ def is_video(source) -> bool:
     if hasattr(source, "ndim"):
         return source.ndim == 4
     try:
-        with open_media(source, "source") as file, Image.open(file) as image:
-            return getattr(image, "is_animated", False)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        if not isinstance(source, (str, os.PathLike)):
-            return True
-        kind = mimetypes.guess_type(os.fspath(source))[0] or ""
-        return not kind.startswith("image/") or kind == "image/gif"
+        with open_media(source, argument) as file:
+            picture = open_picture(file, argument)
+            if picture is not None:
+                return picture.format in ANIMATED_FORMATS and getattr(picture, "is_animated", False)
+    except (OSError, ValueError):
+        pass  # whoever reads it says what is wrong
+    if not isinstance(source, (str, os.PathLike)):
+        return True
+    kind = mimetypes.guess_type(os.fspath(source))[0] or ""
+    return not kind.startswith("image/") or kind == "image/gif"

@@ -1,29 +1,34 @@
 """Processor of EmoLlama: pictures, clips and chats to model inputs."""
 
-import copy
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 
 from PIL import Image
 from transformers import AddedToken, BatchFeature, ProcessorMixin
-from transformers.processing_utils import MultiModalData, ProcessingKwargs
+from transformers.image_utils import ImageInput
+from transformers.processing_utils import MultiModalData
+from transformers.video_utils import VideoInput
 
 from .face_detection import EmoLlamaFaceDetector, Face
-from .face_selection import expand_box, select_faces
-from .face_tracks import link_faces, select_tracks
-from .frame_sampling import sample_frames
+from .face_selection import expand_box, usable_faces
+from .face_tracks import FACE_CHOICES, link_faces, select_tracks
+from .frame_sampling import ON_ERROR, STRATEGIES, sample_frames
 from .image_loading import load_image
-from .prompts import ATTRIBUTE_PHRASES, ATTRIBUTE_TEMPLATE, CHAT_TEMPLATE, attribute_sentence, defuse, turn_of
+from .prompts import (
+    ATTRIBUTE_PHRASES,
+    ATTRIBUTE_TEMPLATE,
+    CHAT_TEMPLATE,
+    attribute_sentence,
+    check_wording,
+    defuse,
+    turn_of,
+)
 from .visual import Visual
 
 MISSING_FACE = ("mask", "full_frame", "error")
 QUESTION_GUIDES = ("turn", "latest")
 FACE_DETECTOR_FOLDER = "face_detector"
-
-
-class EmoLlamaProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
-    _defaults = {}  # type: ignore[misc]
 
 
 class EmoLlamaProcessor(ProcessorMixin):
@@ -44,6 +49,8 @@ class EmoLlamaProcessor(ProcessorMixin):
         question_guide (`str`): `"turn"` (the question of the turn that shows a visual guides it) or `"latest"`.
         num_frames (`int`), frame_sampling (`str`), fps (`float`), max_frames (`int`):
             Frame sampling of clips, see [`sample_frames`].
+        on_video_error (`str`):
+            What happens to a damaged or cut-off clip: `"raise"` an error, or look at the readable part, `"partial"`.
         face_choice (`str`): `"largest"`, `"most_confident"` or `"all"`, see [`select_tracks`].
         face_margin (`float`): how much a face's box grows before it is cropped, as a part of its sides.
         min_face_size (`float`), min_face_confidence (`float`): smaller or less certain faces are not looked at.
@@ -54,8 +61,6 @@ class EmoLlamaProcessor(ProcessorMixin):
         attribute_template (`str`), attribute_phrases (`dict[str, str]`), attribute_threshold (`float`):
             See [`attribute_sentence`].
     """
-
-    valid_processor_kwargs = EmoLlamaProcessorKwargs
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         frame_sampling: str = "uniform",
         fps: float | None = None,
         max_frames: int | None = None,
+        on_video_error: str = "raise",
         face_choice: str = "largest",
         face_margin: float = 0.5,
         min_face_size: float = 20,
@@ -85,11 +91,14 @@ class EmoLlamaProcessor(ProcessorMixin):
         attribute_threshold: float = 0.6,
         **kwargs,
     ):
-        _check_choice("missing_face", missing_face, MISSING_FACE)
         _check_choice("question_guide", question_guide, QUESTION_GUIDES)
-        if "{attributes}" not in attribute_template:
-            raise ValueError("`attribute_template` must contain {attributes}, where the phrases go.")
-        self._face_detector = face_detector  # not a public attribute: those are written into processor_config.json
+        _check_choice("frame_sampling", frame_sampling, STRATEGIES)
+        _check_choice("on_video_error", on_video_error, ON_ERROR)
+        _check_choice("face_choice", face_choice, FACE_CHOICES)
+        _check_choice("missing_face", missing_face, MISSING_FACE)
+        attribute_phrases = dict(ATTRIBUTE_PHRASES if attribute_phrases is None else attribute_phrases)
+        check_wording(attribute_template, attribute_phrases)
+        self.face_detector = face_detector
         self.tokens_per_frame = tokens_per_frame
         self.image_token = image_token
         self.video_token = video_token
@@ -100,6 +109,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         self.frame_sampling = frame_sampling
         self.fps = fps
         self.max_frames = max_frames
+        self.on_video_error = on_video_error
         self.face_choice = face_choice
         self.face_margin = face_margin
         self.min_face_size = min_face_size
@@ -107,7 +117,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         self.missing_face = missing_face
         self.use_attributes = use_attributes
         self.attribute_template = attribute_template
-        self.attribute_phrases = dict(ATTRIBUTE_PHRASES if attribute_phrases is None else attribute_phrases)
+        self.attribute_phrases = attribute_phrases
         self.attribute_threshold = attribute_threshold
         super().__init__(image_processor, tokenizer, qformer_tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
         if image_token not in tokenizer.get_vocab():
@@ -115,15 +125,10 @@ class EmoLlamaProcessor(ProcessorMixin):
         self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
 
     @property
-    def face_detector(self) -> EmoLlamaFaceDetector | None:
-        """The face detector, on whatever device it was moved to."""
-        return self._face_detector
-
-    @property
     def model_input_names(self) -> list[str]:
         return [
             *self.tokenizer.model_input_names,
-            *self.image_processor.model_input_names,
+            *(self.image_processor.model_input_names if self.face_detector is not None else ["pixel_values"]),
             "frame_counts",
             "qformer_input_ids",
             "qformer_attention_mask",
@@ -131,9 +136,9 @@ class EmoLlamaProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        images=None,
+        images: ImageInput | None = None,
         text: str | list[str] | None = None,
-        videos=None,
+        videos: VideoInput | None = None,
         questions: str | list[str] | None = None,
         attributes: list[dict | None] | None = None,
         **kwargs,
@@ -164,7 +169,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         if kwargs.pop("audio", None) is not None:
             raise ValueError("`audio` was given, but EmoLlama looks and reads only: leave it out.")
         merged = self._merge_kwargs(
-            EmoLlamaProcessorKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs
+            self.valid_processor_kwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs
         )
         texts = [text] if isinstance(text, str) else text
         if texts is not None and not (isinstance(texts, list) and all(isinstance(t, str) for t in texts)):
@@ -202,12 +207,24 @@ class EmoLlamaProcessor(ProcessorMixin):
             "num_frames": self.num_frames,
             "fps": self.fps,
             "max_frames": self.max_frames,
+            "on_error": self.on_video_error,
         }
-        if sampling.get("fps") is not None and "strategy" not in sampling:
-            sampling["strategy"] = "fps"
-        has_face = (lambda frames: [bool(faces) for faces in self._detect(frames)]) if self._face_detector else None
+        if "strategy" not in sampling:
+            if sampling.get("fps") is not None:
+                if sampling.get("num_frames") is not None:
+                    raise ValueError("`num_frames` and `fps` were both given: sample by one of them.")
+                sampling["strategy"] = "fps"
+            elif sampling.get("num_frames") is not None and self.frame_sampling == "fps":
+                sampling["strategy"] = "uniform"
+        has_face = (lambda frames: [bool(faces) for faces in self._detect(frames)]) if self.face_detector else None
         sampled = sample_frames(source, **{**settings, "has_face": has_face, **sampling})
-        return Visual(frames=sampled.frames, timestamps=sampled.timestamps, is_video=True)
+        return Visual(
+            frames=sampled.frames,
+            timestamps=sampled.timestamps,
+            is_video=True,
+            strategy=sampled.strategy,
+            problem=sampled.problem,
+        )
 
     def find_faces(self, visuals: list[Visual], split: bool = True) -> list[Visual]:
         """
@@ -221,7 +238,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         Raises:
             `ValueError`: no face in a visual and `missing_face="error"`.
         """
-        if self._face_detector is None:
+        if self.face_detector is None:
             return visuals
         waiting = [visual for visual in visuals if visual.detections is None]
         detected: Iterator[list[Face]] = iter(self._detect([frame for visual in waiting for frame in visual.frames]))
@@ -244,9 +261,10 @@ class EmoLlamaProcessor(ProcessorMixin):
         return found
 
     def _detect(self, frames) -> list[list[Face]]:
+        assert self.face_detector is not None  # the callers asked
         return [
-            select_faces(faces, "all", self.min_face_size, self.min_face_confidence)
-            for faces in self._face_detector.detect(frames)
+            usable_faces(faces, self.min_face_size, self.min_face_confidence)
+            for faces in self.face_detector.detect(frames)
         ]
 
     def face_sources(self, visual: Visual) -> list[str]:
@@ -270,7 +288,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         `face_pixel_values` (F, 3, h, w) and `face_mask` (F,).
         """
         frames = [frame for visual in visuals for frame in visual.frames]
-        if self._face_detector is not None:
+        if self.face_detector is not None:
             kwargs["face_boxes"] = [box for visual in visuals for box in self.face_boxes(visual)]
         inputs = dict(self.image_processor(frames, **kwargs))
         inputs["frame_counts"] = [len(visual.frames) for visual in visuals]
@@ -300,13 +318,15 @@ class EmoLlamaProcessor(ProcessorMixin):
             for visual, sentence in zip(visuals, sentences, strict=True)
         ]
         offsets_wanted = kwargs.pop("return_text_replacement_offsets", False)
-        kwargs.pop("return_mm_token_type_ids", None)
+        types_wanted = kwargs.pop("return_mm_token_type_ids", False)
         texts, offsets = self.get_text_with_replacements(texts, images_replacements=replacements)
         kwargs.setdefault("padding", len(texts) > 1)
         tokens = self.tokenizer(texts, **{"return_token_type_ids": False, **kwargs})
         self._check_special_mm_tokens(texts, tokens, modalities=["image"])
         if offsets_wanted:
             inputs["text_replacement_offsets"] = offsets
+        if types_wanted:
+            inputs["mm_token_type_ids"] = self.create_mm_token_type_ids(tokens["input_ids"])
         return {**tokens, **inputs}
 
     def apply_chat_template(self, conversation, *args, **kwargs):
@@ -314,21 +334,41 @@ class EmoLlamaProcessor(ProcessorMixin):
         Render a chat, and with `tokenize=True` make model inputs of it; see `ProcessorMixin.apply_chat_template`.
         Whatever people say in it stays text: spelled-out placeholders and special tokens are defused.
         """
-        tokens = [self.image_token, self.video_token, *self.tokenizer.all_special_tokens]
-        return super().apply_chat_template(_defuse_chat(conversation, tokens), *args, **kwargs)
+        return super().apply_chat_template(self._defuse_chat(conversation), *args, **kwargs)
+
+    def defuse(self, text: str) -> str:
+        """A text of somebody's, with a space in every placeholder and special token that it spells: it stays text."""
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        return defuse(text, [self.image_token, self.video_token, *self.tokenizer.all_special_tokens, *added])
+
+    def _defuse_chat(self, conversation):
+        """A copy of a chat, or of a list of chats, in which everything said is defused."""
+        if isinstance(conversation, (list, tuple)):
+            return [self._defuse_chat(part) for part in conversation]
+        if not isinstance(conversation, dict) or "content" not in conversation:
+            return conversation
+        content = conversation["content"]
+        if isinstance(content, str):
+            content = self.defuse(content)
+        elif isinstance(content, (list, tuple)):
+            content = [
+                {**part, "text": self.defuse(part["text"])} if isinstance(part, dict) and "text" in part else part
+                for part in content
+            ]
+        return {**conversation, "content": content}
 
     def to_dict(self) -> dict:
-        detector, self._face_detector = self._face_detector, None  # its weights are no settings
+        detector, self.face_detector = self.face_detector, None  # its weights are no settings
         try:
             output = super().to_dict()
         finally:
-            self._face_detector = detector
+            self.face_detector = detector
         output["face_detector"] = detector is not None
         return output
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        if self._face_detector is not None:
-            self._face_detector.save_pretrained(os.path.join(save_directory, FACE_DETECTOR_FOLDER))
+        if self.face_detector is not None:
+            self.face_detector.save_pretrained(os.path.join(save_directory, FACE_DETECTOR_FOLDER))
         return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
     @classmethod
@@ -405,14 +445,8 @@ class EmoLlamaProcessor(ProcessorMixin):
             raise ValueError(
                 f"`attributes` has {len(attributes)} entries for {len(visuals)} visuals: give one for each."
             )
-        special = [self.image_token, self.video_token, *self.tokenizer.all_special_tokens]
-        return [
-            defuse(
-                attribute_sentence(values, self.attribute_template, self.attribute_phrases, self.attribute_threshold),
-                special,
-            )
-            for values in attributes
-        ]
+        wording = (self.attribute_template, self.attribute_phrases, self.attribute_threshold)
+        return [self.defuse(attribute_sentence(values, *wording)) for values in attributes]
 
     def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
         """Placeholders of pictures of these sizes (height, width): the same for any size."""
@@ -464,24 +498,6 @@ def _find_all(text: str, tokens: list[str]) -> list[str]:
         found.append(token)
         position = at + len(token)
     return found
-
-
-def _defuse_chat(conversation, tokens: list[str]):
-    """A copy of a chat, or of a list of chats, without special tokens in what anybody says."""
-    if isinstance(conversation, (list, tuple)):
-        return [_defuse_chat(part, tokens) for part in conversation]
-    if not isinstance(conversation, dict):
-        return conversation
-    message = copy.copy(conversation)
-    content = message.get("content")
-    if isinstance(content, str):
-        message["content"] = defuse(content, tokens)
-    elif isinstance(content, (list, tuple)):
-        message["content"] = [
-            {**part, "text": defuse(part["text"], tokens)} if isinstance(part, dict) and "text" in part else part
-            for part in content
-        ]
-    return message
 
 
 __all__ = ["EmoLlamaProcessor"]

@@ -68,13 +68,28 @@ def attribute_sentence(
     for name, value in (attributes or {}).items():
         if name not in phrases:
             raise ValueError(f"`attributes` has {name!r}, but only {', '.join(phrases)} can be described.")
-        value, confidence = (value, 1.0) if isinstance(value, str) else value
-        if not isinstance(value, str):
+        text, probability = value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, 1.0)
+        if not isinstance(text, str):
             raise ValueError(f"`attributes[{name!r}]` must be text or (text, probability), got {value!r}.")
-        if confidence >= threshold and value.strip():
-            written[name] = phrases[name].format(value=value.strip())
+        if probability >= threshold and text.strip():
+            written[name] = phrases[name].format(value=text.strip())
     described = ", ".join(written[name] for name in phrases if name in written)
     return template.format(attributes=described) if described else ""
+
+
+def check_wording(template: str, phrases: dict[str, str]) -> None:
+    """Raise `ValueError` unless the template says where the phrases go, and each phrase where its value goes."""
+    wordings = [("attribute_template", template, "attributes")]
+    wordings += [(f"attribute_phrases[{name!r}]", phrase, "value") for name, phrase in phrases.items()]
+    for argument, wording, field in wordings:
+        try:
+            filled = wording.format(**{field: "\0"})
+        except (ValueError, LookupError, AttributeError):
+            filled = ""
+        if "\0" not in filled:
+            raise ValueError(
+                f"`{argument}` must be a text with {{{field}}} in it and no other braces, got {wording!r}."
+            )
 
 
 def defuse(text: str, tokens: list[str]) -> str:

@@ -16,6 +16,9 @@ class Visual:
         frames (`list[PIL.Image.Image]`): RGB frames in time order.
         timestamps (`list[float]`): seconds of each frame from the clip's start.
         is_video (`bool`): whether the frames come from a clip.
+        strategy (`str`, *optional*):
+            How a clip's frames were chosen: `"uniform"` where `"face"` was asked for and no face was found.
+        problem (`str`, *optional*): what could not be read of a damaged clip.
         detections (`list[list[Face]]`, *optional*): every face found in each frame; `None` before detection.
         faces (`list[Face | None]`, *optional*):
             The face of each frame that goes to the face prior, `None` where there is none.
@@ -24,6 +27,8 @@ class Visual:
     frames: list[Image.Image]
     timestamps: list[float]
     is_video: bool
+    strategy: str | None = None
+    problem: str | None = None
     detections: list[list[Face]] | None = None
     faces: list[Face | None] | None = None
 

@@ -60,3 +60,11 @@ def forget_remote_code() -> None:
     """Drop modules loaded by `trust_remote_code`, which are looked up by a name that does not say from which cache."""
     for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Folder of a tiny untrained checkpoint whose face prior has a say; not to be written to."""
+    from tiny_model import build_tiny
+
+    return build_tiny(tmp_path_factory.mktemp("tiny"))

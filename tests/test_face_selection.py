@@ -1,4 +1,4 @@
-"""The choice among faces and the box cut out for one."""
+"""Which faces are looked at, and the box cut out for one."""
 
 import math
 
@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from emo_llama_hf.processing.face_detection import Face
-from emo_llama_hf.processing.face_selection import expand_box, select_faces
+from emo_llama_hf.processing.face_selection import expand_box, usable_faces
 
 sides = st.integers(1, 4000)
 coordinates = st.floats(-500, 4500, width=32)
@@ -27,46 +27,27 @@ NARROW = face(300, 0, 310, 200, 0.9)
 FACES = [LARGE, SURE, NARROW]
 
 
-def test_each_choice_takes_its_face():
-    assert select_faces(FACES, "largest", 0, 0) == [LARGE]
-    assert select_faces(FACES[::-1], "largest", 0, 0) == [LARGE]
-    assert select_faces(FACES, "most_confident", 0, 0) == [SURE]
-    assert select_faces(FACES, "all", 0, 0) == FACES
-
-
-def test_small_and_doubtful_faces_are_left_out_before_the_choice():
-    assert select_faces(FACES, "all", 11, 0) == [LARGE, SURE]
-    assert select_faces(FACES, "all", 10, 0) == FACES
-    assert select_faces(FACES, "largest", 0, 0.9) == [SURE]
-    assert select_faces(FACES, "all", 0, 0.9) == [SURE, NARROW]
-    assert select_faces(FACES, "most_confident", 60, 0) == [LARGE]
-
-
-@pytest.mark.parametrize("choice", ["largest", "most_confident", "all"])
-def test_no_face_is_no_error(choice):
-    assert select_faces([], choice, 0, 0) == []
-    assert select_faces(FACES, choice, 500, 0) == []
-
-
-def test_among_equals_the_first_is_taken():
-    twins = [face(0, 0, 50, 50, 0.9), face(100, 0, 150, 50, 0.9)]
-    assert select_faces(twins, "largest", 0, 0) == twins[:1]
-    assert select_faces(twins, "most_confident", 0, 0) == twins[:1]
+def test_small_and_doubtful_faces_are_left_out():
+    assert usable_faces(FACES, 0, 0) == FACES
+    assert usable_faces(FACES, 11, 0) == [LARGE, SURE]
+    assert usable_faces(FACES, 10, 0) == FACES
+    assert usable_faces(FACES, 0, 0.9) == [SURE, NARROW]
+    assert usable_faces(FACES, 500, 0) == []
+    assert usable_faces([], 0, 0) == []
 
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("choice", ("biggest", 0, 0)),
-        ("min_size", ("all", -1, 0)),
-        ("min_size", ("all", math.nan, 0)),
-        ("min_confidence", ("all", 0, 1.5)),
-        ("min_confidence", ("all", 0, math.nan)),
+        ("min_size", (-1, 0)),
+        ("min_size", (math.nan, 0)),
+        ("min_confidence", (0, 1.5)),
+        ("min_confidence", (0, math.nan)),
     ],
 )
-def test_bad_choices_are_named(name, arguments):
+def test_bad_limits_are_named(name, arguments):
     with pytest.raises(ValueError, match=name):
-        select_faces(FACES, *arguments)
+        usable_faces(FACES, *arguments)
 
 
 @given(boxes, margins, sides, sides)

@@ -1,0 +1,322 @@
+"""The processor: pictures, clips and texts to model inputs."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor
+from emo_llama_hf.processing.visual import Visual
+from media import clip, encoded, number_of, numbered
+from tiny_model import tiny_processor
+
+SAMPLES = Path(__file__).parent / "samples"
+ASTRONAUT, HOPPER, COFFEE = (str(SAMPLES / name) for name in ("astronaut.png", "grace_hopper.jpg", "coffee.png"))
+ASKED = "USER: {}\nWhy? ASSISTANT:"
+LONG = " ".join(f"{'happy sad angry afraid image video'.split()[i * i % 6]} {i}" for i in range(1200))[:10_000]
+
+
+@pytest.fixture(scope="module")
+def processor(tiny):
+    return AutoProcessor.from_pretrained(tiny)
+
+
+@pytest.fixture(scope="module")
+def video():
+    return clip(frames=20)
+
+
+def equal(first, second):
+    assert list(first) == list(second)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+# -- order and structure
+
+
+def test_visuals_come_in_the_order_of_the_texts(processor, video):
+    texts = [ASKED.format("<video>\n<image>"), "Nothing to see", ASKED.format("<image>\n<video>")]
+    inputs = processor(
+        text=texts, images=[ASTRONAUT, HOPPER], videos=[video, [numbered(7), numbered(8)]], num_frames=3
+    )
+    assert inputs["frame_counts"].tolist() == [3, 1, 1, 2]
+    alone = [processor.image_processor(picture)["pixel_values"] for picture in (ASTRONAUT, HOPPER, numbered(7))]
+    assert torch.equal(inputs["pixel_values"][3:4], torch.as_tensor(np.asarray(alone[0])))
+    assert torch.equal(inputs["pixel_values"][4:5], torch.as_tensor(np.asarray(alone[1])))
+    assert torch.equal(inputs["pixel_values"][5:6], torch.as_tensor(np.asarray(alone[2])))
+    places = (inputs["input_ids"] == processor.image_token_id).sum(1).tolist()
+    assert places == [4 * processor.tokens_per_frame, 0, 3 * processor.tokens_per_frame]
+    assert inputs["face_mask"].tolist() == [False] * 3 + [True, True] + [False] * 2
+
+
+def test_flat_nested_and_single_inputs_are_the_same(processor):
+    texts = [ASKED.format("<image>\n<image>"), ASKED.format("<image>")]
+    flat = processor(text=texts, images=[ASTRONAUT, COFFEE, HOPPER])
+    equal(flat, processor(text=texts, images=[[ASTRONAUT, COFFEE], [HOPPER]]))
+    one = processor(text=texts[1], images=HOPPER)
+    equal(one, processor(text=texts[1:], images=[HOPPER]))
+    equal(one, processor(text=texts[1:], images=[[HOPPER]]))
+    frames = [numbered(1), numbered(2)]
+    clip_ = processor(text=ASKED.format("<video>"), videos=frames)
+    equal(clip_, processor(text=ASKED.format("<video>"), videos=[frames]))
+    equal(clip_, processor(text=ASKED.format("<video>"), videos=[[frames]]))
+
+
+def test_text_only_and_visuals_only(processor):
+    assert set(processor(text="Hello")) == {"input_ids", "attention_mask"}
+    visual = processor(images=[ASTRONAUT, HOPPER])
+    assert set(visual) == {"pixel_values", "face_pixel_values", "face_mask", "frame_counts"}
+    assert visual["pixel_values"].shape[0] == 2
+    with pytest.raises(ValueError, match="`images`, `text` and `videos`"):
+        processor()
+
+
+def test_the_model_takes_what_the_processor_gives(processor, tiny, video):
+    model = EmoLlamaForConditionalGeneration.from_pretrained(tiny)
+    texts = [ASKED.format("<video>\n<image>"), "Nothing to see", ASKED.format("<image>")]
+    batch = processor(text=texts, images=[ASTRONAUT, HOPPER], videos=video, padding_side="left")
+    alone = processor(text=texts[2], images=HOPPER)
+    with torch.no_grad():
+        together = model(**batch).logits[2, -alone["input_ids"].shape[1] :]
+        assert torch.allclose(together, model(**alone).logits[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("images", {"text": "USER: <image><image> Why?", "images": [ASTRONAUT]}),
+        ("images", {"text": "USER: <image> Why?", "images": [ASTRONAUT, HOPPER]}),
+        ("images", {"text": "USER: Why?", "images": [ASTRONAUT]}),
+        ("images", {"text": "USER: <image> Why?"}),
+        ("videos", {"text": "USER: <image><video> Why?", "images": [ASTRONAUT]}),
+        ("images", {"text": ["<image> a", "<image> b"], "images": [[ASTRONAUT, HOPPER], []]}),
+        ("text", {"text": 3}),
+        ("text", {"text": ["a", None]}),
+        ("audio", {"text": "a", "audio": [0.0]}),
+        ("questions", {"text": "<image> a", "images": ASTRONAUT, "questions": ["a", "b"]}),
+        ("questions", {"text": "<image>", "images": ASTRONAUT}),
+        ("questions", {"text": "USER: <image>\n ASSISTANT:", "images": ASTRONAUT}),
+        ("questions", {"text": "<image> a", "images": ASTRONAUT, "questions": [" "]}),
+        ("attributes", {"text": "<image> a", "images": ASTRONAUT, "attributes": [None, None]}),
+        ("attributes", {"text": "<image> a", "images": ASTRONAUT, "attributes": [{"height": "tall"}]}),
+    ],
+)
+def test_wrong_arguments_are_named(processor, name, kwargs):
+    with pytest.raises((ValueError, TypeError), match=f"`{name}`"):
+        processor(**kwargs)
+
+
+def test_a_picture_has_the_same_pixels_however_it_comes(processor, tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    picture = Image.fromarray(array)
+    content = encoded(picture)
+    (tmp_path / "p.png").write_bytes(content)
+    sources = [
+        picture,
+        array,
+        torch.from_numpy(array).permute(2, 0, 1),
+        array / np.float64(255),
+        content,
+        io.BytesIO(content),
+        tmp_path / "p.png",
+        str(tmp_path / "p.png"),
+        base64.b64encode(content).decode(),
+        "data:image/png;base64," + base64.b64encode(content).decode(),
+        Visual([picture], [0.0], False),
+    ]
+    expected = processor(text=ASKED.format("<image>"), images=picture)
+    for source in sources:
+        equal(expected, processor(text=ASKED.format("<image>"), images=source))
+        part = {"type": "image", "image": source}
+        chat = [{"role": "user", "content": [part, {"type": "text", "text": "Why?"}]}]
+        inputs = processor.apply_chat_template(chat, tokenize=True, return_dict=True, add_generation_prompt=True)
+        assert torch.equal(inputs["pixel_values"], expected["pixel_values"])
+
+
+# -- sampling of clips
+
+
+def test_frames_are_sampled_by_the_settings(tiny, video):
+    processor = AutoProcessor.from_pretrained(tiny, num_frames=4)
+    assert len(processor.load_visual(video, True).frames) == 4
+    assert len(processor.load_visual(video, True, num_frames=2).frames) == 2
+    assert len(processor.load_visual(video, True, fps=5).frames) == 10  # two seconds
+    processor = AutoProcessor.from_pretrained(tiny, frame_sampling="fps", fps=2, max_frames=3)
+    assert len(processor.load_visual(video, True).frames) == 3
+    assert len(processor.load_visual(video, True, num_frames=6).frames) == 6
+    numbers = [number_of(frame) for frame in processor.load_visual(video, True, num_frames=6).frames]
+    assert numbers == sorted(set(numbers))
+    with pytest.raises(ValueError, match="`num_frames` and `fps`"):
+        processor.load_visual(video, True, num_frames=2, fps=1)
+
+
+def test_frames_with_a_face_are_preferred(tiny):
+    face = np.asarray(Image.open(ASTRONAUT).convert("RGB"))[:256, :256]
+    blank = np.full_like(face, 90)
+    content = clip(frames=[blank] * 10 + [face] * 4 + [blank] * 10)
+    processor = AutoProcessor.from_pretrained(tiny, frame_sampling="face", num_frames=2)
+    visual = processor.load_visual(content, True)
+    assert visual.strategy == "face" and all(1.0 <= time < 1.4 for time in visual.timestamps)
+    [found] = processor.find_faces([visual])
+    assert processor.face_sources(found) == ["detected", "detected"]
+    assert processor.load_visual(clip(frames=[blank] * 5), True).strategy == "uniform"  # says that there was none
+
+
+def test_the_readable_part_of_a_clip_on_request(tiny):
+    whole = clip("matroska", frames=30, noise=True)
+    cut = whole[: len(whole) // 2]
+    processor = AutoProcessor.from_pretrained(tiny, num_frames=4)
+    with pytest.raises(ValueError, match=r"`video`.*cut off"):
+        processor.load_visual(cut, True)
+    assert processor.load_visual(whole, True).problem is None
+    processor.on_video_error = "partial"
+    visual = processor.load_visual(cut, True)
+    assert visual.problem and len(visual.frames) == 4
+    inputs = processor(text=ASKED.format("<video>"), videos=cut)
+    assert inputs["frame_counts"].tolist() == [4]
+
+
+# -- questions
+
+
+def words(processor, inputs):
+    return processor.qformer_tokenizer.batch_decode(inputs["qformer_input_ids"], skip_special_tokens=True)
+
+
+def test_a_visual_is_guided_by_its_own_turn_or_the_latest(processor, tiny):
+    text = "Hi. USER: <image>\nhappy? ASSISTANT: no</s>USER: <image>\nsad? ASSISTANT: yes</s>USER: angry? ASSISTANT:"
+    pictures = [ASTRONAUT, HOPPER]
+
+    def plain(inputs):
+        return [guide.replace(" ", "") for guide in words(processor, inputs)]
+
+    assert plain(processor(text=text, images=pictures)) == ["happy?", "sad?"]
+    latest = AutoProcessor.from_pretrained(tiny, question_guide="latest")
+    assert plain(latest(text=text, images=pictures)) == ["angry?", "angry?"]
+    assert plain(processor(text=text, images=pictures, questions="why")) == ["why", "why"]
+    assert plain(processor(text=text, images=pictures, questions=["why", "how"])) == ["why", "how"]
+
+
+def test_a_long_question_is_cut_on_the_left_for_the_qformer_only(processor):
+    inputs = processor(text=f"USER: <image>\n{LONG} ASSISTANT:", images=ASTRONAUT)
+    assert len(LONG) == 10_000
+    assert inputs["qformer_input_ids"].shape == (1, 256)
+    tokenizer = processor.qformer_tokenizer
+    uncut = tokenizer(LONG, add_special_tokens=False)["input_ids"]
+    kept = inputs["qformer_input_ids"][0].tolist()
+    assert kept[1:-1] == uncut[-254:]
+    assert (kept[0], kept[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
+    assert LONG[:50] in processor.decode(inputs["input_ids"][0])
+    assert LONG[-50:] in processor.decode(inputs["input_ids"][0])
+
+
+# -- faces and attributes
+
+
+def test_the_attribute_sentence_follows_the_visual(processor):
+    inputs = processor(
+        text=ASKED.format("<image>\n<image>"),
+        images=[ASTRONAUT, HOPPER],
+        attributes=[{"gender": "female", "age": ("30-39", 0.2)}, None],
+    )
+    visual = "<image>" * processor.tokens_per_frame
+    expected = f"USER: {visual}\nPerceived attributes of the face: gender female.\n{visual}\nWhy? ASSISTANT:"
+    assert processor.decode(inputs["input_ids"][0], skip_special_tokens=False).removeprefix("<s>").strip() == expected
+    assert words(processor, inputs)[0] == words(processor, inputs)[1]  # the Q-Former is asked the question alone
+
+
+def test_face_crops_are_the_face_with_its_margin(processor):
+    [visual] = processor.find_faces([processor.load_visual(ASTRONAUT)])
+    [box] = processor.face_boxes(visual)
+    crop = visual.frames[0].crop(box)
+    inputs = processor(text=ASKED.format("<image>"), images=ASTRONAUT)
+    size = inputs["face_pixel_values"].shape[-1]
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # ImageNet's
+    resample = Image.Resampling(processor.image_processor.resample)
+    expected = (np.asarray(crop.resize((size, size), resample)) / 255 - mean) / std
+    assert inputs["face_pixel_values"][0].permute(1, 2, 0).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_missing_faces(tiny):
+    for missing, mask in (("mask", False), ("full_frame", True)):
+        processor = AutoProcessor.from_pretrained(tiny, missing_face=missing)
+        assert processor(images=[COFFEE])["face_mask"].tolist() == [mask]
+    processor = AutoProcessor.from_pretrained(tiny, missing_face="error")
+    with pytest.raises(ValueError, match="missing_face"):
+        processor(images=[ASTRONAUT, COFFEE])
+
+
+# -- saving
+
+
+SETTINGS = {
+    "question_guide": "latest",
+    "num_frames": 3,
+    "frame_sampling": "fps",
+    "fps": 1.5,
+    "max_frames": 9,
+    "on_video_error": "partial",
+    "face_choice": "all",
+    "face_margin": 0.25,
+    "min_face_size": 31,
+    "min_face_confidence": 0.77,
+    "missing_face": "full_frame",
+    "use_attributes": False,
+    "attribute_template": "Seen: {attributes}",
+    "attribute_phrases": {"age": "about {value}"},
+    "attribute_threshold": 0.42,
+    "user_prefix": "Q:",
+    "assistant_prefix": "A:",
+    "video_token": "<clip>",
+    "chat_template": "{{ messages[0]['content'] }}",
+}
+
+
+def test_every_setting_is_saved_and_read_back(tmp_path):
+    processor = tiny_processor(tmp_path, **SETTINGS)
+    processor.save_pretrained(tmp_path / "saved")
+    loaded = EmoLlamaProcessor.from_pretrained(tmp_path / "saved")
+    assert {name: getattr(loaded, name) for name in SETTINGS} == SETTINGS
+    loaded.save_pretrained(tmp_path / "again")
+    saved, again = [json.loads((tmp_path / name / "processor_config.json").read_text()) for name in ("saved", "again")]
+    assert saved == again
+
+
+def test_the_loaded_processor_works_as_the_saved_one(tmp_path, processor):
+    processor.save_pretrained(tmp_path)
+    loaded = AutoProcessor.from_pretrained(tmp_path)
+    call = {"text": ASKED.format("<image>"), "images": ASTRONAUT, "attributes": [{"age": "old"}]}
+    equal(processor(**call), loaded(**call))
+    detectors = processor.face_detector.state_dict(), loaded.face_detector.state_dict()
+    equal(*detectors)
+
+
+def test_without_a_face_detector(tmp_path, processor):
+    bare = EmoLlamaProcessor(processor.image_processor, processor.tokenizer, processor.qformer_tokenizer)
+    bare.save_pretrained(tmp_path)
+    assert EmoLlamaProcessor.from_pretrained(tmp_path).face_detector is None
+    inputs = bare(text=ASKED.format("<image>"), images=ASTRONAUT)
+    assert "face_pixel_values" not in inputs and "face_mask" not in inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("frame_sampling", "random"),
+        ("on_video_error", "ignore"),
+        ("face_choice", "tallest"),
+        ("missing_face", "skip"),
+        ("question_guide", "first"),
+        ("attribute_template", "no place"),
+        ("attribute_phrases", {"age": "no place"}),
+    ],
+)
+def test_wrong_settings_are_named(tiny, name, value):
+    with pytest.raises(ValueError, match=f"`{name}"):
+        AutoProcessor.from_pretrained(tiny, **{name: value})

@@ -1,0 +1,203 @@
+"""Chat template, attribute sentence and what users may not write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoProcessor
+
+from emo_llama_hf.processing.prompts import attribute_sentence, check_wording, defuse, turn_of
+from media import numbered
+
+# The texts that LLaMA-VID's own code (conversation template `v1`) made of these chats.
+SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
+)
+IMAGE = SYSTEM + "USER: <image>\nwhat is the emotion of the person in the image ? ASSISTANT:"
+TWO_TURNS = (
+    SYSTEM + "USER: <image>\nwhat is the emotion ? ASSISTANT: happy</s>USER: <image>\n"
+    "describe the facial expression . ASSISTANT:"
+)
+TOKENS = ["<image>", "<video>", "</s>", "<s>"]
+
+
+@pytest.fixture(scope="module")
+def processor(tiny):
+    return AutoProcessor.from_pretrained(tiny)
+
+
+def turn(role, *texts, image=None):
+    content = [{"type": "text", "text": text} for text in texts]
+    return {"role": role, "content": [{"type": "image", "image": image}] * (image is not None) + content}
+
+
+def rendered(processor, messages, **kwargs):
+    return processor.apply_chat_template(messages, **{"add_generation_prompt": True, **kwargs})
+
+
+def test_the_template_is_vicunas(processor):
+    image = numbered(1)
+    first = turn("user", "what is the emotion of the person in the image ?", image=image)
+    assert rendered(processor, [first]) == IMAGE
+    two = [
+        turn("user", "what is the emotion ?", image=image),
+        {"role": "assistant", "content": "happy"},
+        turn("user", "describe the facial expression .", image=image),
+    ]
+    assert rendered(processor, two) == TWO_TURNS
+    two[1] = turn("assistant", "happy")
+    assert rendered(processor, two) == TWO_TURNS
+    assert rendered(processor, two, add_generation_prompt=False) == TWO_TURNS.removesuffix("ASSISTANT:")
+
+
+def test_a_clip_a_system_message_and_visuals_after_text(processor):
+    clip = {"type": "video", "video": [numbered(1)]}
+    text = {"type": "text", "text": "describe it ."}
+    expected = "USER: <video>\ndescribe it . ASSISTANT:"
+    assert rendered(processor, [{"role": "user", "content": [clip, text]}]) == SYSTEM + expected
+    assert rendered(processor, [{"role": "user", "content": [text, clip]}]) == SYSTEM + expected
+    brief = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [clip, text]}]
+    assert rendered(processor, brief) == "Be brief. " + expected
+
+
+def test_a_batch_of_chats(processor):
+    chats = [[turn("user", "Why?")], [turn("user", "Where?")]]
+    assert rendered(processor, chats) == [rendered(processor, chat) for chat in chats]
+
+
+def test_an_unknown_role_is_refused(processor):
+    with pytest.raises(Exception, match="Only system \\(first\\), user and assistant"):
+        rendered(processor, [turn("bird", "Tweet")])
+
+
+def test_the_mask_marks_what_the_assistant_says(processor):
+    messages = [
+        turn("user", "what is the emotion ?", image=numbered(1)),
+        {"role": "assistant", "content": "happy"},
+        turn("user", "Why?"),
+        {"role": "assistant", "content": "The open mouth."},
+    ]
+    inputs = processor.apply_chat_template(
+        messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True, return_tensors="pt"
+    )
+    [ids], [mask] = inputs["input_ids"], inputs["assistant_masks"]
+    assert processor.decode(ids[mask.bool()]) == "happy</s> The open mouth.</s>"
+
+
+# -- what users may not write
+
+
+@pytest.mark.parametrize("token", ["<image>", "<video>", "</s>", "<s>", "<unk>"])
+@pytest.mark.parametrize("place", ["string", "part", "system", "assistant", "attribute"])
+def test_no_text_can_forge_a_token(processor, token, place):
+    image, attributes = numbered(1), None
+    told, question, answer = "Be brief.", turn("user", "Why?", image=image), "happy"
+    evil = f"a{token}b {token}{token}"
+    if place == "string":
+        follow_up = {"role": "user", "content": evil}
+    elif place == "part":
+        follow_up = turn("user", "So?", evil)
+    else:
+        follow_up = turn("user", "So?")
+    if place == "system":
+        told = evil
+    if place == "assistant":
+        answer = evil
+    if place == "attribute":
+        attributes = [{"age": evil}]
+    messages = [
+        {"role": "system", "content": told},
+        question,
+        {"role": "assistant", "content": answer},
+        follow_up,
+    ]
+    text = rendered(processor, messages)
+    inputs = processor(text=text, images=image, attributes=attributes)
+    ids = inputs["input_ids"][0].tolist()
+    assert ids.count(processor.image_token_id) == processor.tokens_per_frame
+    assert ids.count(processor.tokenizer.eos_token_id) == 1  # after the one answer
+    assert processor.tokenizer.bos_token_id not in ids[1:]
+    assert processor.decode(ids).count(f"a{token[0]} {token[1:]}b") == 1  # still readable
+
+
+def test_the_chat_that_was_passed_is_left_as_it_was(processor):
+    messages = [turn("user", "a <image> b", image=numbered(1))]
+    rendered(processor, messages)
+    assert messages[0]["content"][1]["text"] == "a <image> b"
+
+
+def test_every_added_special_token_is_defused(tiny):
+    processor = AutoProcessor.from_pretrained(tiny)
+    processor.tokenizer.add_special_tokens({"extra_special_tokens": ["<|turn|>"]})
+    [number] = processor.tokenizer("<|turn|>", add_special_tokens=False)["input_ids"]
+    ids = processor(text=rendered(processor, [turn("user", "a<|turn|>b")]))["input_ids"]
+    assert number not in ids.flatten().tolist()
+
+
+@given(st.lists(st.sampled_from([*TOKENS, "<", ">", "image", "< ", "/s", "a"]), max_size=12).map("".join))
+def test_defused_text_spells_no_token_and_loses_only_to_spaces(text):
+    safe = defuse(text, TOKENS)
+    assert not any(token in safe for token in TOKENS)
+    assert safe.replace(" ", "") == text.replace(" ", "")
+    assert defuse(safe, TOKENS) == safe
+
+
+@given(st.text(alphabet="abc <>", max_size=30))
+def test_innocent_text_is_left_alone(text):
+    assert defuse(text, TOKENS) == text
+    assert defuse(text, []) == text
+
+
+# -- the attribute sentence
+
+
+def test_the_sentence():
+    assert attribute_sentence({"age": "30-39", "gender": "male", "race": "White"}) == (
+        "Perceived attributes of the face: age 30-39, gender male, race White."
+    )
+    assert attribute_sentence({"race": "White", "age": " old "}) == (
+        "Perceived attributes of the face: age old, race White."
+    )
+    assert attribute_sentence({"age": "{0}"}) == "Perceived attributes of the face: age {0}."
+    assert attribute_sentence(None) == attribute_sentence({}) == attribute_sentence({"age": " "}) == ""
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_what_is_uncertain_is_left_out(threshold, probability):
+    sentence = attribute_sentence({"age": ("old", probability)}, threshold=threshold)
+    assert bool(sentence) == (probability >= threshold)
+    assert attribute_sentence({"age": "old"}, threshold=threshold)  # what the user says is certain
+
+
+@pytest.mark.parametrize("attributes", [{"height": "tall"}, {"age": 30}, {"age": (30, 0.5)}, {"age": ["a", 1, 2]}])
+def test_wrong_attributes_are_named(attributes):
+    with pytest.raises(ValueError, match=f"`attributes.*{next(iter(attributes))}"):
+        attribute_sentence(attributes)
+
+
+def test_other_wordings():
+    phrases = {"gender": "eine Person ({value})", "mood": "gelaunt: {value}"}
+    check_wording("Zu sehen: {attributes}!", phrases)
+    told = attribute_sentence({"mood": "gut", "gender": "w"}, "Zu sehen: {attributes}!", phrases)
+    assert told == "Zu sehen: eine Person (w), gelaunt: gut!"
+
+
+@pytest.mark.parametrize(
+    "wording", ["nothing", "{attributes", "{attributes}{other}", "{0}{attributes}", "{{attributes}}"]
+)
+def test_wrong_wordings_are_named(wording):
+    with pytest.raises(ValueError, match="`attribute_template`"):
+        check_wording(wording, {})
+    with pytest.raises(ValueError, match=r"`attribute_phrases\['age'\]`"):
+        check_wording("{attributes}", {"age": wording.replace("attributes", "value")})
+
+
+# -- which turn a visual belongs to
+
+
+def test_the_turn_around_a_position():
+    turns = [
+        turn_of(TWO_TURNS, at, "USER:", "ASSISTANT:") for at in (IMAGE.find("<image>"), TWO_TURNS.rfind("<image>"))
+    ]
+    assert turns == [" <image>\nwhat is the emotion ? ", " <image>\ndescribe the facial expression . "]
+    assert turn_of("no prefix <image> here", 11, "USER:", "ASSISTANT:") == "no prefix <image> here"

@@ -1,0 +1,20 @@
+"""Data sets: readers of many layouts that give one shape of record, and the faces found in them once."""
+
+from .face_cache import FaceCache, default_cache
+from .label_map import LabelMap, canonical_labels
+from .prepare import PrepareReport, prepare
+from .record import Record, RecordError
+from .records import LAYOUTS, Records
+
+__all__ = [
+    "LAYOUTS",
+    "FaceCache",
+    "LabelMap",
+    "PrepareReport",
+    "Record",
+    "RecordError",
+    "Records",
+    "canonical_labels",
+    "default_cache",
+    "prepare",
+]

@@ -1,0 +1,173 @@
+"""Faces and perceived attributes that `prepare` found, kept in a folder beside the data."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..processing.face_detection import Face
+from ..processing.frame_sampling import frames_at
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.visual import Visual
+from .record import Record, RecordError, frame_files
+
+SETTINGS_FILE = "settings.json"
+SHARD_PATTERN = "faces-*.jsonl"
+# What of the processor decides which faces are found and what is perceived in them.
+SETTINGS = (
+    "num_frames", "frame_sampling", "fps", "max_frames", "on_video_error", "face_choice", "face_margin",
+    "min_face_size", "min_face_confidence", "missing_face",
+)  # fmt: skip
+
+
+def default_cache(data: str | Path) -> Path:
+    """Where the faces of a data set lie unless told otherwise: `NAME.faces` beside it."""
+    data = Path(data)
+    return data.with_name(data.name + ".faces")
+
+
+def cache_settings(processor: EmoLlamaProcessor, model=None) -> dict:
+    """What a cache depends on: the processor's settings and fingerprints of the face detector and face prior."""
+    face_prior = None if model is None else model.model.face_prior
+    return {
+        **{name: getattr(processor, name) for name in SETTINGS},
+        "face_detector": _fingerprint(processor.face_detector),
+        "face_prior": None if face_prior is None else _fingerprint(face_prior),
+    }
+
+
+def _fingerprint(module) -> str:
+    digest = hashlib.sha256(module.config.to_json_string().encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+class FaceCache:
+    """
+    The faces of a data set. Only where each entry stands is kept in memory; entries are read when asked for.
+
+    Args:
+        folder (`str` or `Path`): a folder that [`prepare`] wrote.
+
+    Raises:
+        `FileNotFoundError`: it is none.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        if not (self.folder / SETTINGS_FILE).is_file():
+            raise FileNotFoundError(f"{folder} holds no prepared faces: run `emo-llama prepare` first.")
+        self.settings = json.loads((self.folder / SETTINGS_FILE).read_text("utf-8"))
+        self._places: dict[str, tuple[Path, int]] = {}
+        for shard in sorted(self.folder.glob(SHARD_PATTERN)):  # by time, so that the latest entry counts
+            with open(shard, "rb") as file:
+                start = 0
+                for line in file:
+                    self._places[json.loads(line)["key"]] = (shard, start)
+                    start += len(line)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, record: Record) -> bool:
+        return self._find(record) is not None
+
+    def visual(self, record: Record, processor: EmoLlamaProcessor) -> Visual:
+        """
+        A record's picture or sampled frames with their faces, as `processor.find_faces` would give it.
+
+        Raises:
+            `KeyError`: it was not prepared, or its file has changed since.
+            `RecordError`: the file cannot be read.
+        """
+        entry = self._entry(record)
+        faces = [[_face(face) for face in frame] for frame in entry["faces"]]
+        chosen = [None if index is None else frame[index] for frame, index in zip(faces, entry["chosen"], strict=True)]
+        if record.is_video:
+            try:
+                on_error: Literal["raise", "partial"] = "partial" if processor.on_video_error == "partial" else "raise"
+                frames = frames_at(record.source(), entry["timestamps"], on_error)
+            except (OSError, ValueError) as error:
+                raise RecordError(record.row, str(error)) from error
+        else:
+            frames = record.load(processor).frames
+        return Visual(
+            frames,
+            entry["timestamps"],
+            record.is_video,
+            strategy=entry["strategy"],
+            problem=entry["problem"],
+            detections=faces,
+            faces=chosen,
+        )
+
+    def attributes(self, record: Record) -> dict[str, tuple[str, float]] | None:
+        """Perceived age, gender and race with their probabilities, the mean over the frames with a face; or `None`."""
+        perceived = self._entry(record)["perceived"]
+        return None if perceived is None else {name: (value, score) for name, (value, score) in perceived.items()}
+
+    def _entry(self, record: Record) -> dict:
+        entry = self._find(record)
+        if entry is None:
+            raise KeyError(f"{record.row}: not in {self.folder}, or changed since: run `emo-llama prepare` again.")
+        return entry
+
+    def _find(self, record: Record) -> dict | None:
+        place = self._places.get(key_of(record, self.folder))
+        if place is None:
+            return None
+        with open(place[0], "rb") as file:
+            file.seek(place[1])
+            entry = json.loads(file.readline())
+        return entry if entry["stamp"] == stamp_of(record) else None
+
+
+def key_of(record: Record, folder: Path) -> str:
+    """What an entry is found by: the path relative to the folder around the cache, or a hash of the content."""
+    if isinstance(record.visual, bytes):
+        return hashlib.sha256(record.visual).hexdigest()
+    if record.visual.startswith(("http://", "https://")):
+        return record.visual
+    path, around = os.path.abspath(record.visual), os.path.abspath(folder.parent)
+    return os.path.relpath(path, around) if path.startswith(around + os.sep) else path
+
+
+def stamp_of(record: Record) -> str:
+    """What changes when the file does: size and time, for a folder of frames their number and the time."""
+    if isinstance(record.visual, bytes) or record.visual.startswith(("http://", "https://")):
+        return ""
+    status = os.stat(record.visual)
+    size = len(frame_files(Path(record.visual))) if os.path.isdir(record.visual) else status.st_size
+    return f"{size}-{status.st_mtime_ns}"
+
+
+def entry_of(record: Record, folder: Path, visual: Visual, perceived: dict | None) -> dict:
+    """What the cache keeps of a visual whose faces were found."""
+    chosen = [
+        None if face is None else detections.index(face)
+        for face, detections in zip(visual.faces or [], visual.detections or [], strict=True)
+    ]
+    faces = [
+        [[list(face.box), face.confidence, [list(point) for point in face.landmarks]] for face in frame]
+        for frame in visual.detections or []
+    ]
+    return {
+        "key": key_of(record, folder),
+        "stamp": stamp_of(record),
+        "timestamps": visual.timestamps,
+        "strategy": visual.strategy,
+        "problem": visual.problem,
+        "faces": faces,
+        "chosen": chosen,
+        "perceived": perceived,
+    }
+
+
+def _face(values: list) -> Face:
+    box, confidence, landmarks = values
+    return Face(tuple(box), confidence, tuple((x, y) for x, y in landmarks))

@@ -1,0 +1,73 @@
+"""Labels of data sets to one canonical set, by the data files in `labels/`."""
+
+import json
+from pathlib import Path
+
+LABEL_FOLDER = Path(__file__).parent / "labels"
+KEEP = "keep"
+
+
+def canonical_labels() -> list[str]:
+    """The names that every data set's labels are mapped to: `EmoLlamaConfig`'s, and four more that some sets have."""
+    return json.loads((LABEL_FOLDER / "canonical.json").read_text("utf-8"))["labels"]
+
+
+class LabelMap:
+    """
+    What each label of a data set means.
+
+    Args:
+        labels (`dict[str, str | None]`): meaning of each label, without regard to case; `None` for "no emotion".
+        name (`str`): what messages call it.
+    """
+
+    def __init__(self, labels: dict[str, str | None], name: str = "labels"):
+        self._labels = {_key(label): meaning for label, meaning in labels.items()}
+        self.name = name
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "LabelMap":
+        """
+        Read `{"labels": {"written in the data": "meaning", "not an emotion": null}}`.
+
+        Args:
+            path (`str` or `Path`): a JSON file, or the name of one that comes with the package, such as `"raf_db"`.
+
+        Raises:
+            `FileNotFoundError`: neither a file nor a name.
+            `ValueError`: not such a file.
+        """
+        path = Path(path)
+        own = LABEL_FOLDER / f"{path.name}.json"
+        if not path.suffix and own.is_file():
+            path = own
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in LABEL_FOLDER.glob("*.json")))
+            raise FileNotFoundError(f"`labels`: {str(path)!r} is neither a JSON file nor one of {known}.")
+        try:
+            labels = json.loads(path.read_text("utf-8"))["labels"]
+            if not all(isinstance(meaning, (str, type(None))) for meaning in labels.values()):
+                raise TypeError("a meaning is neither text nor null")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'`labels`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}') from error
+        return cls(labels, path.stem)
+
+    def meaning(self, label: str) -> str | None:
+        """
+        The canonical label; `None` where the data set says that there is no emotion to see.
+
+        Raises:
+            `KeyError`: a label that the map does not know.
+        """
+        return self._labels[_key(label)]
+
+    def __contains__(self, label: str) -> bool:
+        return _key(label) in self._labels
+
+    def words(self, meaning: str) -> set[str]:
+        """Every way to write a label, itself included, in lower case."""
+        return {_key(meaning)} | {label for label, other in self._labels.items() if other == meaning}
+
+
+def _key(label: str) -> str:
+    return label.strip().casefold()

@@ -1,0 +1,22 @@
+"""Where a clip of a data set lies: as a video file or as a folder of frames."""
+
+from pathlib import Path
+
+
+def find_clip(candidates: list[Path]) -> Path:
+    """The first that is there, otherwise the first, which will be reported as missing."""
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def find_folder(path: Path, names: list[str]) -> Path:
+    """The first of these folders in `path`. Raises `FileNotFoundError` with all their names if there is none."""
+    for name in names:
+        if (path / name).is_dir():
+            return path / name
+    raise FileNotFoundError(f"{path} has no folder {' or '.join(repr(name) for name in names)}: unpack it there.")
+
+
+def check_fold(fold: int) -> None:
+    """Raises `ValueError` for a fold that a five-fold data set does not have."""
+    if fold not in range(1, 6):
+        raise ValueError(f"`fold` must be from 1 to 5, got {fold}.")

@@ -1,0 +1,32 @@
+"""FERV39k (Wang et al., CVPR 2022; github.com/wangyanckxx/FERV39k): clips of 22 scenes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..record import Record, RecordError
+from .clips import find_clip, find_folder
+
+
+def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError]:
+    """
+    Rows of `4_setups/{setup}/train_*.csv` and `test_*.csv`, lines such as `Action/Happy/0267 Happy`, with the face
+    frames of `2_ClipsforFaceCrop`, or else the scene frames of `3_ClipsforScenImages`.
+    """
+    lists = find_folder(path, [f"4_setups/{setup}"])
+    clips = find_folder(path, ["2_ClipsforFaceCrop", "3_ClipsforScenImages"])
+    found = False
+    for split in ("train", "test"):
+        for table in sorted([*lists.glob(f"{split}*.csv"), *lists.glob(f"{split}*.txt")]):
+            found = True
+            with open(table, encoding="utf-8-sig") as file:
+                for number, line in enumerate(file, 1):
+                    row, fields = f"{table}:{number}", line.split()
+                    if len(fields) != 2:
+                        if fields:
+                            yield RecordError(row, f"must be a clip and an emotion, got {line.strip()!r}")
+                        continue
+                    name, emotion = fields
+                    clip = find_clip([clips / name, clips / f"{name}.mp4"])
+                    yield Record(name, str(clip), is_video=True, emotion=emotion, split=split, row=row)
+    if not found:
+        raise FileNotFoundError(f"{lists} has no lists such as train_All.csv: name another `setup`.")

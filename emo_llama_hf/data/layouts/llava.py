@@ -1,0 +1,147 @@
+"""LLaVA's and FERID's way: JSON or JSON lines with `image` or `video` and `conversations`."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ..record import Record, RecordError
+
+ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+PLACEHOLDER = re.compile(r"\s*<(?:image|video)>\s*")
+READ_SIZE = 1 << 20  # characters of a JSON array in memory besides one item
+LONGEST_LITERAL = 12  # characters, of `-Infinity` or a pair of escapes
+
+
+def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | RecordError]:
+    """
+    Rows of a file; files that it names are relative to `root`, by default its own folder.
+
+    An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
+    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes` and `split`.
+    """
+    root = Path(root) if root is not None else path.parent
+    with open(path, encoding="utf-8-sig") as file:
+        for number, (row, item) in enumerate(_items(file, path)):
+            if isinstance(item, RecordError):
+                yield item
+                continue
+            try:
+                yield _record(item, row, root, number)
+            except (KeyError, TypeError, ValueError) as error:
+                yield RecordError(row, str(error))
+
+
+def _items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | RecordError]]:
+    """Each item and where it stands: lines of JSON lines, or elements of one array that is read piece by piece."""
+    start = file.read(1)
+    while start.isspace():
+        start = file.read(1)
+    if start == "[":
+        yield from _array_items(file, path)
+        return
+    file.seek(0)
+    for number, line in enumerate(file, 1):
+        row = f"{path}:{number}"
+        if line.strip():
+            try:
+                yield row, json.loads(line)
+            except ValueError as error:
+                yield row, RecordError(row, f"is not JSON ({error})")
+
+
+def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | RecordError]]:
+    decoder, text, position, index, ended = json.JSONDecoder(), "", 0, 0, False
+    while True:
+        while position < len(text) and (text[position].isspace() or (index and text[position] == ",")):
+            position += 1
+        if text[position : position + 1] == "]":
+            return
+        row = f"{path}[{index}]"
+        try:
+            item, end = decoder.raw_decode(text, position)
+            position, index = end, index + 1
+            yield row, item
+        except json.JSONDecodeError as error:
+            # What is wrong in the last few characters, or an open string, may be right with the next piece.
+            open_ended = error.pos > len(text) - LONGEST_LITERAL or error.msg.startswith("Unterminated")
+            if ended or not open_ended:
+                yield row, RecordError(row, f"is not JSON, nothing after it can be read ({error.msg})")
+                return
+            piece = file.read(READ_SIZE)
+            ended = not piece
+            text, position = text[position:] + piece, 0
+
+
+def _record(item: dict, row: str, root: Path, number: int) -> Record:
+    if not isinstance(item, dict):
+        raise TypeError(f"must be an object, got {type(item).__name__}")
+    if ("image" in item) == ("video" in item):
+        raise ValueError("must have `image` or `video`, and not both")
+    kind = "video" if "video" in item else "image"
+    visual = item[kind]
+    if not isinstance(visual, str) or not visual:
+        raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
+    if not visual.startswith(("http://", "https://")):
+        visual = os.path.join(root, visual)
+    turns = item.get("conversations")
+    return Record(
+        id=str(item.get("id", number)),
+        visual=visual,
+        is_video=kind == "video",
+        conversation=None if turns is None else chat_messages(turns, kind),
+        emotion=item.get("emotion"),
+        attributes=item.get("attributes"),
+        split=item.get("split"),
+        row=row,
+    )
+
+
+def chat_messages(turns: list[dict], kind: str) -> list[dict]:
+    """
+    LLaVA's turns as transformers' chat messages that show the visual once; it is put first where no turn shows it.
+
+    Args:
+        turns (`list[dict]`): `{"from": "human" or "gpt", "value": text}` in turn.
+        kind (`str`): `"image"` or `"video"`.
+
+    Raises:
+        `ValueError`: empty, an unknown or misplaced speaker, or more than one placeholder.
+    """
+    if not isinstance(turns, list) or not turns:
+        raise ValueError("`conversations` must be a list of turns, and not empty")
+    messages: list[dict] = []
+    shown = 0
+    for turn in turns:
+        role = ROLES.get(str(turn.get("from", turn.get("role"))))
+        text = turn.get("value", turn.get("content"))
+        if role is None or not isinstance(text, str):
+            raise ValueError(f"a turn must have `from` ({', '.join(ROLES)}) and text as `value`, got {turn!r}")
+        parts: list[dict] = []
+        if role == "user":
+            found = len(PLACEHOLDER.findall(text))
+            shown += found
+            if found:
+                parts.append({"type": kind})
+                text = PLACEHOLDER.sub(" ", text)
+        messages.append({"role": role, "content": [*parts, {"type": "text", "text": text.strip()}]})
+    roles = [message["role"] for message in messages if message["role"] != "system"]
+    if roles != ["user", "assistant"] * (len(roles) // 2) or not roles:
+        raise ValueError(f"`conversations` must be human and gpt in turn, got {', '.join(roles) or 'no turn'}")
+    if shown > 1:
+        raise ValueError(f"`conversations` shows {shown} visuals, but an item has one")
+    if not shown:
+        next(message for message in messages if message["role"] == "user")["content"].insert(0, {"type": kind})
+    return messages
+
+
+def llava_turns(messages: list[dict]) -> list[dict]:
+    """The inverse of [`chat_messages`]: `<image>` or `<video>` before the text that is about it."""
+    speakers = {"user": "human", "assistant": "gpt", "system": "system"}
+    turns = []
+    for message in messages:
+        texts = [part["text"] if part["type"] == "text" else f"<{part['type']}>" for part in message["content"]]
+        turns.append({"from": speakers[message["role"]], "value": "\n".join(texts)})
+    return turns

@@ -1,0 +1,127 @@
+"""CSV, TSV and Parquet tables, with pictures as paths or as bytes."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..record import Record, RecordError
+from .class_folders import SPLITS, is_video_name
+
+VISUAL_COLUMNS = ("image", "video", "path", "file_name", "filename", "file", "img", "clip")
+EMOTION_COLUMNS = ("emotion", "label", "expression")
+ATTRIBUTE_COLUMNS = ("age", "gender", "race")
+BATCH_ROWS = 64
+
+
+def rows(
+    path: Path,
+    root: str | Path | None = None,
+    visual_column: str | None = None,
+    emotion_column: str | None = None,
+    id_column: str | None = None,
+    split_column: str = "split",
+    attribute_columns: list[str] | None = None,
+) -> Iterator[Record | RecordError]:
+    """
+    Rows of a `.csv`, `.tsv` or `.parquet` file (the latter needs the extra `train`).
+
+    Args:
+        path (`Path`): the file.
+        root (`str`, *optional*): what paths are relative to; the file's folder by default.
+        visual_column, emotion_column (`str`, *optional*):
+            By default the first of `VISUAL_COLUMNS` and of `EMOTION_COLUMNS` that is there; emotions may be missing.
+            A visual is a path, or in Parquet bytes, or a struct of `bytes` and `path` as `datasets` writes.
+        id_column (`str`, *optional*): by default `id` if there is one, otherwise the row's number.
+        split_column (`str`): where the split stands, if anywhere.
+        attribute_columns (`list[str]`, *optional*): by default those of age, gender and race that are there.
+
+    Raises:
+        `ValueError`: a column is not there.
+    """
+    parquet = path.suffix.lower() == ".parquet"
+    names, items = _parquet(path) if parquet else _delimited(path)
+    visual_column = _column(visual_column, names, VISUAL_COLUMNS, path, "visual_column")
+    if visual_column is None:
+        raise ValueError(f"{path} has none of the columns {', '.join(VISUAL_COLUMNS)}: name it in `visual_column`.")
+    emotion_column = _column(emotion_column, names, EMOTION_COLUMNS, path, "emotion_column")
+    id_column = _column(id_column, names, ("id",), path, "id_column")
+    if attribute_columns is None:
+        attribute_columns = [name for name in ATTRIBUTE_COLUMNS if name in names]
+    for name in attribute_columns:
+        _column(name, names, (), path, "attribute_columns")
+    folder = Path(root) if root is not None else path.parent
+    for number, line, item in items:
+        row = f"{path}:{line}"
+        try:
+            visual, is_video = _visual(item[visual_column], folder)
+        except ValueError as error:
+            yield RecordError(row, f"`{visual_column}` {error}")
+            continue
+        emotion = item[emotion_column] if emotion_column else None
+        written = item.get(split_column)
+        yield Record(
+            id=str(item[id_column]) if id_column else str(number),
+            visual=visual,
+            is_video=is_video or visual_column == "video",
+            emotion=None if emotion in (None, "") else str(emotion),
+            attributes={name: str(item[name]) for name in attribute_columns if item[name] not in (None, "")} or None,
+            split=SPLITS.get(str(written).lower(), str(written)) if written else None,
+            row=row,
+        )
+
+
+def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        names = next(csv.reader(file, delimiter=delimiter), [])
+
+    def items() -> Iterator[tuple[int, int, dict]]:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            for number, item in enumerate(reader):
+                yield number, reader.line_num, item
+
+    return names, items()
+
+
+def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise ImportError("Parquet files need pyarrow: pip install 'emo_llama_hf[train]'.") from error
+    with ParquetFile(path) as file:
+        names = file.schema_arrow.names
+
+    def items() -> Iterator[tuple[int, int, dict]]:
+        number = 0
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                for item in batch.to_pylist():
+                    yield number, number, item
+                    number += 1
+
+    return names, items()
+
+
+def _column(given: str | None, names: list[str], usual: tuple[str, ...], path: Path, argument: str) -> str | None:
+    if given is None:
+        return next((name for name in usual if name in names), None)
+    if given not in names:
+        raise ValueError(f"`{argument}` is {given!r}, but {path} has the columns {', '.join(names)}.")
+    return given
+
+
+def _visual(value, folder: Path) -> tuple[str | bytes, bool]:
+    name = ""
+    if isinstance(value, dict):
+        name = value.get("path") or ""
+        value = value["bytes"] if value.get("bytes") is not None else name
+    if isinstance(value, bytes):
+        return value, is_video_name(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a path or bytes, got {value!r}")
+    if value.startswith(("http://", "https://")):
+        return value, is_video_name(value)
+    file = os.path.join(folder, value)
+    return file, is_video_name(value) or os.path.isdir(file)

@@ -1,0 +1,243 @@
+"""Find the faces of a data set once, before training looks at it many times."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.visual import Visual
+from .face_cache import SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
+from .record import Record, RecordError
+from .records import Records
+
+BATCH = 8  # visuals whose frames the detector sees together
+
+
+@dataclass
+class PrepareReport:
+    """
+    Attributes:
+        known (`int`): records whose picture or clip had been prepared before, also for another record.
+        prepared (`int`): records prepared now.
+        without_face (`int`): of these, how many show no face.
+        skipped (`list[RecordError]`): records whose file could not be read.
+    """
+
+    known: int = 0
+    prepared: int = 0
+    without_face: int = 0
+    skipped: list[RecordError] = field(default_factory=list)
+
+
+def prepare(
+    records: Iterable[Record],
+    processor: EmoLlamaProcessor,
+    model=None,
+    cache_dir: str | Path | None = None,
+    num_workers: int = 1,
+    shard_size: int = 256,
+    on_error: str = "raise",
+    progress: bool = True,
+) -> PrepareReport:
+    """
+    Detect the faces of all records and, with a face prior, perceive age, gender and race; [`FaceCache`] reads them.
+
+    Each `shard_size` records become one file that appears when it is complete, so a run that was stopped goes on where
+    it was. Records whose file changed are done again.
+
+    Args:
+        records ([`Records`] or any iterable of [`Record`]): they are streamed.
+        processor ([`EmoLlamaProcessor`]): with a face detector.
+        model ([`EmoLlamaForConditionalGeneration`], *optional*): perceives the attributes, if it has a face prior.
+        cache_dir (`str` or `Path`, *optional*): where to keep the result; `NAME.faces` beside the data by default.
+        num_workers (`int`): processes; 1 works in this one, and is right where detector and model are on one GPU.
+        shard_size (`int`): records a file.
+        on_error (`str`): of a file that cannot be read: `"raise"` a [`RecordError`], or `"skip"` it and report it.
+        progress (`bool`): whether to show a progress bar.
+
+    Raises:
+        `ValueError`: no face detector, no `cache_dir` for records that are not [`Records`], or the folder was prepared
+            with other settings or weights.
+    """
+    if processor.face_detector is None:
+        raise ValueError("`processor` has no face detector: there is nothing to prepare.")
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"`on_error` must be raise or skip, got {on_error!r}.")
+    if num_workers < 1 or shard_size < 1:
+        raise ValueError(f"`num_workers` and `shard_size` must be at least 1, got {num_workers} and {shard_size}.")
+    if cache_dir is None:
+        if not isinstance(records, Records):
+            raise ValueError("`cache_dir` is missing: name a folder, since the records do not tell where they lie.")
+        cache_dir = default_cache(records.path)
+    folder = Path(cache_dir)
+    if model is not None and model.model.face_prior is None:
+        model = None
+    _check_settings(folder, cache_settings(processor, model))
+    cache, report = FaceCache(folder), PrepareReport()
+    with tqdm(desc="faces", unit="record", disable=not progress) as bar:
+
+        def unknown() -> Iterator[Record]:
+            seen: set[str] = set()  # several conversations may be about one picture
+            for record in records:
+                key = key_of(record, folder)
+                if key in seen or record in cache:
+                    report.known += 1
+                    bar.update()
+                else:
+                    seen.add(key)
+                    yield record
+
+        def add(part: PrepareReport) -> None:
+            report.prepared += part.prepared
+            report.without_face += part.without_face
+            report.skipped += part.skipped
+            bar.update(part.prepared + len(part.skipped))
+            bar.set_postfix(no_face=report.without_face, skipped=len(report.skipped))
+
+        shards = _shards(unknown(), shard_size)
+        if num_workers == 1:
+            for shard in shards:
+                add(_prepare_shard(shard, processor, model, folder, on_error))
+        else:
+            _prepare_in_processes(shards, add, num_workers, (processor, model, folder, on_error))
+    return report
+
+
+def _check_settings(folder: Path, settings: dict) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / SETTINGS_FILE
+    if not file.is_file():
+        _write(folder, SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+        return
+    old = json.loads(file.read_text("utf-8"))
+    changed = [name for name in settings if old.get(name) != settings[name]]
+    if changed:
+        raise ValueError(
+            f"{folder} was prepared with other {', '.join(changed)}: use the same, remove the folder, or name another."
+        )
+
+
+def _shards(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
+    while shard := list(islice(records, size)):
+        yield shard
+
+
+def _prepare_in_processes(shards: Iterator[list[Record]], add, num_workers: int, arguments: tuple) -> None:
+    context = torch.multiprocessing.get_context("spawn")  # a forked child could not use CUDA, nor torch's threads
+    threads = max(torch.get_num_threads() // num_workers, 1)
+    with ProcessPoolExecutor(num_workers, context, _start_worker, (threads, *arguments)) as pool:
+        running: set[Future] = set()
+        try:
+            while True:
+                running |= {pool.submit(_work, s) for s in islice(shards, 2 * num_workers - len(running))}
+                if not running:
+                    break
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    add(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+_worker_arguments: tuple = ()
+
+
+def _start_worker(threads: int, *arguments) -> None:
+    global _worker_arguments
+    torch.set_num_threads(threads)
+    _worker_arguments = arguments
+
+
+def _work(shard: list[Record]) -> PrepareReport:
+    return _prepare_shard(shard, *_worker_arguments)
+
+
+def _prepare_shard(
+    shard: list[Record], processor: EmoLlamaProcessor, model, folder: Path, on_error: str
+) -> PrepareReport:
+    """Find the faces of one shard and write its file."""
+    report, lines = PrepareReport(), []
+    for start in range(0, len(shard), BATCH):
+        loaded: list[tuple[Record, Visual]] = []
+        for record in shard[start : start + BATCH]:
+            try:
+                visual = record.load(processor)
+                if processor.missing_face == "error":  # one by one, to know which record shows none
+                    (visual,) = _find_faces(record, visual, processor)
+                loaded.append((record, visual))
+            except RecordError as error:
+                if on_error == "raise":
+                    raise
+                report.skipped.append(error)
+        visuals = processor.find_faces([visual for _, visual in loaded], split=False)
+        loaded = [(record, visual) for (record, _), visual in zip(loaded, visuals, strict=True)]
+        perceived = perceive(visuals, processor, model) if model is not None and visuals else [None] * len(visuals)
+        for (record, visual), values in zip(loaded, perceived, strict=True):
+            lines.append(json.dumps(entry_of(record, folder, visual, values)))
+            report.prepared += 1
+            report.without_face += not visual.has_face
+    if lines:
+        _write(folder, f"faces-{time.time_ns():020}-{os.urandom(4).hex()}.jsonl", "\n".join(lines) + "\n")
+    return report
+
+
+def _find_faces(record: Record, visual: Visual, processor: EmoLlamaProcessor) -> list[Visual]:
+    try:
+        return processor.find_faces([visual], split=False)
+    except ValueError as error:
+        raise RecordError(record.row, str(error)) from error
+
+
+@torch.inference_mode()
+def perceive(visuals: list[Visual], processor: EmoLlamaProcessor, model) -> list[dict[str, tuple[str, float]] | None]:
+    """
+    Perceived age, gender and race of the face that each visual shows, with probabilities, the mean over its frames.
+
+    Args:
+        visuals (`list[Visual]`): with faces.
+        processor ([`EmoLlamaProcessor`])
+        model ([`EmoLlamaForConditionalGeneration`]): with a face prior.
+
+    Returns:
+        `list[dict | None]`: as [`EmoLlamaProcessor.__call__`] takes for `attributes`; `None` where there is no face.
+    """
+    inputs = processor.visual_inputs(visuals, return_tensors="pt")
+    seen = torch.as_tensor(inputs["face_mask"]).bool().cpu()
+    analysis = model.analyze_faces(inputs["face_pixel_values"].to(model.device))
+    config = model.config.face_config
+    names = {"age": config.age_labels, "gender": config.gender_labels, "race": config.race_labels}
+    counts = [len(visual.frames) for visual in visuals]
+    split = {name: analysis[name].cpu().split(counts) for name in names}
+    perceived: list[dict[str, tuple[str, float]] | None] = []
+    for index, mask in enumerate(seen.split(counts)):
+        if not mask.any():
+            perceived.append(None)
+            continue
+        means = {name: split[name][index][mask].mean(0) for name in names}
+        perceived.append({name: (names[name][int(mean.argmax())], float(mean.max())) for name, mean in means.items()})
+    return perceived
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    """Write a file that appears when it is complete."""
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(unfinished, 0o644)  # mkstemp's files are for their owner only
+        os.replace(unfinished, folder / name)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,96 @@
+"""One example of a data set: a picture or clip, and what is known about it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.visual import Visual
+
+FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+class RecordError(ValueError):
+    """What is wrong with one row of a data set; `row` says where it is, as `file:line`."""
+
+    def __init__(self, row: str, reason: str):
+        super().__init__(row, reason)
+        self.row, self.reason = row, reason
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """
+    One example.
+
+    Args:
+        id (`str`): its name, unique in the data set.
+        visual (`str` or `bytes`): path or URL of a picture or clip, path of a folder of frames, or a file's content.
+        is_video (`bool`): whether it is a clip.
+        conversation (`list[dict]`, *optional*):
+            Chat messages in transformers' format, every content a list of parts; the first user message begins with
+            `{"type": "image"}` or `{"type": "video"}`, which stands for `visual`.
+        emotion (`str`, *optional*): the label.
+        attributes (`dict[str, str]`, *optional*): perceived age, gender, race, ... as the data set names them.
+        split (`str`, *optional*): `"train"`, `"validation"` or `"test"`.
+        row (`str`): where it stands, as `file:line`, for messages about it.
+    """
+
+    id: str
+    visual: str | bytes
+    is_video: bool = False
+    conversation: list[dict] | None = None
+    emotion: str | None = None
+    attributes: dict[str, str] | None = None
+    split: str | None = None
+    row: str = ""
+
+    def source(self) -> str | bytes | list[str]:
+        """What `EmoLlamaProcessor.load_visual` reads: `visual`, or the frames of a folder, by name."""
+        if isinstance(self.visual, bytes) or not os.path.isdir(self.visual):
+            return self.visual
+        return [str(path) for path in frame_files(Path(self.visual))]
+
+    def check_file(self) -> None:
+        """
+        Raises:
+            `RecordError`: the file is not there or empty, or the folder has no frames.
+        """
+        if isinstance(self.visual, bytes):
+            problem = "" if self.visual else "the picture has 0 bytes"
+        elif self.visual.startswith(("http://", "https://")):
+            problem = ""
+        elif os.path.isdir(self.visual):
+            problem = "" if frame_files(Path(self.visual)) else f"{self.visual} is a folder without pictures"
+        elif not os.path.exists(self.visual):
+            problem = f"{self.visual} is not there"
+        else:
+            problem = "" if os.path.getsize(self.visual) else f"{self.visual} is empty (0 bytes)"
+        if problem:
+            raise RecordError(self.row, problem)
+
+    def load(self, processor: EmoLlamaProcessor) -> Visual:
+        """
+        Its picture, or sampled frames, as the processor is set.
+
+        Raises:
+            `RecordError`: the file cannot be read.
+        """
+        try:
+            return processor.load_visual(self.source(), self.is_video)
+        except (OSError, ValueError) as error:
+            raise RecordError(self.row, str(error)) from error
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The pictures of a folder by name, numbers in names by value: frame 2 comes before frame 10."""
+    files = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and path.name[0] != "."]
+    return sorted(files, key=lambda path: (_frame_number(path.stem), path.name))
+
+
+def _frame_number(stem: str) -> int:
+    digits = stem[len(stem.rstrip("0123456789")) :]
+    return int(digits) if digits else -1

@@ -1,0 +1,26 @@
+"""Instruction data: category questions, and conversations that a language model or templates write."""
+
+from .category import CategoryQuestions
+from .conversation import Conversations
+from .gemini_writer import GeminiWriter
+from .instruct import instruct
+from .openai_writer import OpenAIWriter
+from .report import InstructReport
+from .template_writer import TemplateWriter
+from .writer import Reply, Request, RequestError, TransientError, Writer, WriterError
+
+__all__ = [
+    "CategoryQuestions",
+    "Conversations",
+    "GeminiWriter",
+    "InstructReport",
+    "OpenAIWriter",
+    "Reply",
+    "Request",
+    "RequestError",
+    "TemplateWriter",
+    "TransientError",
+    "Writer",
+    "WriterError",
+    "instruct",
+]

@@ -1,0 +1,100 @@
+"""What has been written so far, safe against a kill at any moment."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+
+class Journal:
+    """
+    JSON lines that are only ever appended, each in one write that is on disk before anything else happens. The first
+    one holds the settings; a last one that was cut off by a kill is removed.
+
+    Args:
+        path (`str` or `Path`): the file; made if it is not there.
+        settings (`dict`): what its entries depend on.
+
+    Raises:
+        `ValueError`: the file was begun with other settings, or is no journal.
+    """
+
+    def __init__(self, path: str | Path, settings: dict):
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._places: dict[str, int] = {}
+        self.usage: list[int] = [0, 0]  # input and output tokens of every reply, also of rejected ones
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "a+b", buffering=0)
+        try:
+            self._read(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self, settings: dict) -> None:
+        self._file.seek(0)
+        start, first = 0, True
+        with open(self.path, "rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    os.truncate(self.path, start)
+                    break
+                entry = self._parsed(line, start)
+                if first:
+                    self._check(entry.get("settings"), settings)
+                    first = False
+                else:
+                    self._note(entry, start)
+                start += len(line)
+        if first:
+            self._append({"settings": settings})
+
+    def _parsed(self, line: bytes, start: int) -> dict:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{self.path} is damaged at byte {start}: {error}. Remove it to start anew.") from error
+
+    def _check(self, old: dict | None, new: dict) -> None:
+        if old is None:
+            raise ValueError(f"{self.path} is no journal: name another output.")
+        changed = sorted(name for name in new if old.get(name) != new[name])
+        if changed:
+            raise ValueError(
+                f"{self.path} was begun with other {', '.join(changed)}: go on with the same, remove it, or name "
+                "another output."
+            )
+
+    def _note(self, entry: dict, start: int) -> None:
+        for index, tokens in enumerate(entry.get("tokens", (0, 0))):
+            self.usage[index] += tokens
+        if "items" in entry:
+            self._places[entry["id"]] = start
+
+    def _append(self, entry: dict) -> int:
+        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        start = os.fstat(self._file.fileno()).st_size
+        written = 0
+        while written < len(line):  # a raw write may be short
+            written += self._file.write(line[written:])
+        os.fsync(self._file.fileno())
+        return start
+
+    def add(self, entry: dict) -> None:
+        """Append an entry: `id`, `tokens` (input, output), and `items` where it is finished."""
+        with self._lock:
+            self._note(entry, self._append(entry))
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._places
+
+    def items(self, id: str) -> list[dict]:
+        """What was written about a finished record."""
+        with open(self.path, "rb") as file:
+            file.seek(self._places[id])
+            return json.loads(file.readline())["items"]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

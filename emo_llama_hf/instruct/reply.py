@@ -1,0 +1,111 @@
+"""The form that a reply must have, and what makes one unusable."""
+
+import json
+import re
+
+from ..data.label_map import LabelMap
+from .texts import read_json
+
+FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)  # what many models put around JSON
+
+
+class RejectedReply(ValueError):
+    """A reply that must not become training data; `kind` is one of a few words, for the report."""
+
+    def __init__(self, kind: str, detail: str = ""):
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+        self.kind = kind
+
+
+def reply_schema(labels: list[str]) -> dict:
+    """JSON schema of a reply whose `emotion` is one of `labels`."""
+    turn = {
+        "type": "object",
+        "properties": {"question": {"type": "string"}, "answer": {"type": "string"}},
+        "required": ["question", "answer"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "refused": {"type": "boolean"},
+            "emotion": {"type": "string", "enum": labels},
+            "turns": {"type": "array", "items": turn},
+        },
+        "required": ["refused", "emotion", "turns"],
+        "additionalProperties": False,
+    }
+
+
+class ReplyChecker:
+    """
+    Tells usable replies from others.
+
+    Args:
+        label_map ([`LabelMap`]): other words for the labels.
+    """
+
+    def __init__(self, label_map: LabelMap):
+        self._label_map = label_map
+        self._refusals = _any_of(read_json("refusals.json")["patterns"])
+        self._annotation = _any_of(read_json("annotation_words.json")["patterns"])
+
+    def turns(self, text: str, emotion: str, count: int) -> list[tuple[str, str]]:
+        """
+        The questions and answers of a reply.
+
+        Args:
+            text (`str`): the reply, JSON by [`reply_schema`].
+            emotion (`str`): the label that it is about.
+            count (`int`): turns that were asked for.
+
+        Raises:
+            `RejectedReply`: not JSON, not by the schema, a refusal, empty, a wrong label, a label leaked in a
+                question, or talk about the annotation.
+        """
+        reply = _parsed(text)
+        if reply["refused"]:
+            raise RejectedReply("refusal")
+        turns = [(turn["question"].strip(), turn["answer"].strip()) for turn in reply["turns"]]
+        if not turns or not all(question and answer for question, answer in turns):
+            raise RejectedReply("empty")
+        if any(self._refusals.search(answer) for _, answer in turns):
+            raise RejectedReply("refusal", "in an answer")
+        if len(turns) != count:
+            raise RejectedReply("schema", f"{len(turns)} turns instead of {count}")
+        words = self._label_map.words(emotion)
+        if reply["emotion"].strip().casefold() not in words:
+            raise RejectedReply("wrong label", f"{reply['emotion']!r} instead of {emotion!r}")
+        named = _any_of(rf"\b{re.escape(word)}\b" for word in words)
+        if not any(named.search(answer) for _, answer in turns):
+            raise RejectedReply("wrong label", f"no answer says {emotion!r}")
+        if leak := next((question for question, _ in turns if named.search(question)), None):
+            raise RejectedReply("leaked label", leak)
+        if any(self._annotation.search(said) for turn in turns for said in turn):
+            raise RejectedReply("mentions the annotation")
+        return turns
+
+
+def _parsed(text: str) -> dict:
+    fenced = FENCE.match(text)
+    try:
+        reply = json.loads(fenced[1] if fenced else text)
+    except ValueError as error:
+        raise RejectedReply("not JSON" if text.strip() else "empty", str(error)) from error
+    well_formed = (
+        isinstance(reply, dict)
+        and isinstance(reply.get("refused"), bool)
+        and isinstance(reply.get("emotion"), str)
+        and isinstance(reply.get("turns"), list)
+        and all(
+            isinstance(turn, dict) and isinstance(turn.get("question"), str) and isinstance(turn.get("answer"), str)
+            for turn in reply["turns"]
+        )
+    )
+    if not well_formed:
+        raise RejectedReply("schema", text[:200])
+    return reply
+
+
+def _any_of(patterns) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)

@@ -1,0 +1,27 @@
+"""Choices that depend on the seed and the record only, not on order, threads or earlier runs."""
+
+import hashlib
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+
+from ..data.record import Record
+
+
+def seed_of(*parts) -> int:
+    """A number in [0, 2^31) made of `parts`."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def sample_ids(records: Iterable[Record], seed: int, per_emotion: int) -> set[str]:
+    """Ids of at most `per_emotion` random records of each emotion; no more than those are kept in memory."""
+    chosen: dict[str | None, list[tuple[int, str]]] = defaultdict(list)
+    for record in records:
+        heap = chosen[record.emotion]
+        entry = (-seed_of(seed, "sample", record.id), record.id)
+        if len(heap) < per_emotion:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    return {id for heap in chosen.values() for _, id in heap}

@@ -1,0 +1,16 @@
+"""Wordings: questions, templates, the prompt for language models, and what marks an unusable reply."""
+
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def read_json(name: str):
+    """The content of one of the JSON files beside this one."""
+    return json.loads((FOLDER / name).read_text("utf-8"))
+
+
+def read_text(name: str) -> str:
+    """The content of one of the text files beside this one."""
+    return (FOLDER / name).read_text("utf-8")

@@ -1,0 +1,107 @@
+"""What a writer of conversations is asked, what it answers, and how it fails."""
+
+import io
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+MAX_SIDE = 768  # pixels: enough to see a face, and what the providers bill as one tile
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    Args:
+        frames (`list[PIL.Image.Image]`): the picture, or frames of the clip in time order.
+        is_video (`bool`): whether it is a clip.
+        emotion (`str`): the label that the answers should give.
+        turns (`int`): questions to write.
+        prompt (`str`): what to tell a language model.
+        schema (`dict`): JSON schema of the answer.
+        seed (`int`): for the sampling.
+    """
+
+    frames: list[Image.Image]
+    is_video: bool
+    emotion: str
+    turns: int
+    prompt: str
+    schema: dict
+    seed: int
+
+    def jpegs(self) -> list[bytes]:
+        """The frames as JPEG files, at most `MAX_SIDE` pixels wide and high."""
+        files = []
+        for frame in self.frames:
+            small = frame.copy()
+            small.thumbnail((MAX_SIDE, MAX_SIDE))
+            buffer = io.BytesIO()
+            small.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
+            files.append(buffer.getvalue())
+        return files
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    Args:
+        text (`str`): what the writer wrote, JSON if all went well.
+        input_tokens, output_tokens (`int`): what is billed for it.
+        refusal (`str`, *optional*): why the provider let nothing be written.
+    """
+
+    text: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    refusal: str | None = None
+
+
+class Writer(Protocol):
+    """Anything that writes conversations; `name` tells writers with different results apart."""
+
+    name: str
+
+    def write(self, request: Request) -> Reply:
+        """
+        Raises:
+            `TransientError`: it may work a little later.
+            `RequestError`: this request will never work, others may.
+            `WriterError`: no request will work.
+        """
+        ...
+
+
+class WriterError(RuntimeError):
+    """The writer cannot be used: a wrong key, an unknown model, an exhausted account."""
+
+
+class RequestError(RuntimeError):
+    """The writer does not accept this one request."""
+
+
+class TransientError(RuntimeError):
+    """The writer is busy, limited or out of reach; `retry_after` is how many seconds it asks to wait, if it does."""
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def error_of_status(status: int, message: str, retry_after: float | None) -> RuntimeError:
+    """The error that an HTTP status means."""
+    message = f"HTTP {status}: {message}"
+    if status in (408, 409, 425, 429) or status >= 500:
+        return TransientError(message, retry_after)
+    if status in (401, 402, 403, 404, 405):
+        return WriterError(message)
+    return RequestError(message)
+
+
+def seconds(text: str | None) -> float | None:
+    """Seconds of a `Retry-After` header or a duration such as `17s`; `None` for dates and nonsense."""
+    try:
+        return max(float((text or "").strip().removesuffix("s")), 0.0)
+    except ValueError:
+        return None

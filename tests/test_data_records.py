@@ -1,0 +1,218 @@
+"""Records of JSON, tables and class folders, and what happens to rows that cannot be read."""
+
+import io
+import json
+import logging
+
+import pytest
+from PIL import Image
+
+from emo_llama_hf.data import Record, RecordError, Records
+from emo_llama_hf.data.layouts import llava
+from emo_llama_hf.data.layouts.llava import chat_messages, llava_turns
+from media import encoded
+from tiny_model import tiny_processor
+
+PICTURE = encoded(Image.new("RGB", (8, 8)))
+TURNS = [{"from": "human", "value": "<image>\nHow do they feel?"}, {"from": "gpt", "value": "Happy."}]
+MESSAGES = [
+    {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How do they feel?"}]},
+    {"role": "assistant", "content": [{"type": "text", "text": "Happy."}]},
+]
+
+
+def items(folder, number=3):
+    (folder / "a.png").write_bytes(PICTURE)
+    return [{"id": f"i{n}", "image": "a.png", "conversations": TURNS, "emotion": "joy"} for n in range(number)]
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_llava_json_and_json_lines(tmp_path, lines):
+    data = items(tmp_path)
+    file = tmp_path / ("d.jsonl" if lines else "d.json")
+    file.write_text("\n".join(map(json.dumps, data)) if lines else json.dumps(data, indent=1))
+    records = list(Records(file))
+    assert [record.id for record in records] == ["i0", "i1", "i2"]
+    assert records[0].conversation == MESSAGES
+    assert {record.emotion for record in records} == {"happy"}
+    assert records[1].row == (f"{file}:2" if lines else f"{file}[1]")
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64])
+def test_json_arrays_are_read_in_pieces(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(llava, "READ_SIZE", piece)
+    data = items(tmp_path, 5)
+    data[2] |= {"id": -12.5e3, "attributes": None, "note": 'é "]},{[ \\'}
+    file = tmp_path / "d.json"
+    file.write_text(" " + json.dumps(data))
+    assert [record.id for record in Records(file)] == ["i0", "i1", "-12500.0", "i3", "i4"]
+
+
+def test_a_cut_off_array_is_reported_after_what_can_be_read(tmp_path):
+    file = tmp_path / "d.json"
+    file.write_text(json.dumps(items(tmp_path))[:-20])
+    records = Records(file, on_error="skip")
+    assert [record.id for record in records] == ["i0", "i1"]
+    assert records.skipped[0].row == f"{file}[2]"
+
+
+def test_turns_survive_the_round_trip():
+    system = [{"role": "system", "content": [{"type": "text", "text": "Be kind."}]}]
+    more = [
+        {"role": "user", "content": [{"type": "text", "text": "Why?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "The smile."}]},
+    ]
+    messages = [*system, *MESSAGES, *more]
+    assert chat_messages(llava_turns(messages), "image") == messages
+    assert llava_turns(MESSAGES) == TURNS
+
+
+def test_a_placeholder_is_put_first_where_there_is_none():
+    turns = [{"from": "human", "value": "Well?"}, {"from": "gpt", "value": "Sad."}]
+    assert chat_messages(turns, "video")[0]["content"][0] == {"type": "video"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"image": None}, "`image` must be the path"),
+        ({"video": "b.mp4"}, "and not both"),
+        ({"conversations": []}, "not empty"),
+        ({"conversations": TURNS[:1]}, "human and gpt in turn"),
+        ({"conversations": TURNS * 2}, "shows 2 visuals"),
+        ({"conversations": [{"from": "robot", "value": "x"}]}, "a turn must have `from`"),
+        ({"emotion": "hungry"}, "'hungry' is not in the label map 'common'"),
+        ({"image": "missing.png"}, r"missing\.png is not there"),
+        ({"image": "empty.png"}, "0 bytes"),
+        ({"image": "folder"}, "folder without pictures"),
+    ],
+)
+def test_a_bad_row_is_reported_with_its_place(tmp_path, caplog, change, reason):
+    data = items(tmp_path)
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder").mkdir()
+    data[1] |= change
+    file = tmp_path / "d.jsonl"
+    file.write_text("\n".join(map(json.dumps, data)))
+    with pytest.raises(RecordError, match=reason) as error:
+        list(Records(file))
+    assert error.value.row == f"{file}:2"
+    records = Records(file, on_error="skip")
+    with caplog.at_level(logging.WARNING):
+        assert [record.id for record in records] == ["i0", "i2"]
+    assert [skipped.row for skipped in records.skipped] == [f"{file}:2"]
+    assert f"{file}:2" in caplog.text
+
+
+def test_a_broken_picture_is_reported_with_its_row(tmp_path, processor):
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy/a.png").write_bytes(PICTURE[:40])
+    (record,) = Records(tmp_path)
+    with pytest.raises(RecordError, match=r"happy/a\.png"):
+        record.load(processor)
+
+
+def test_class_folders_with_and_without_splits(tmp_path):
+    for place in ("joy", "anger"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.png").write_bytes(PICTURE)
+        (tmp_path / place / "notes.txt").write_text("not a picture")
+    assert [(r.id, r.emotion, r.split) for r in Records(tmp_path)] == [
+        ("anger/a.png", "angry", None),
+        ("joy/a.png", "happy", None),
+    ]
+    nested = tmp_path / "nested"
+    nested.mkdir()
+    for split in ("train", "val"):
+        (nested / split / "sadness").mkdir(parents=True)
+        (nested / split / "sadness/a.png").write_bytes(PICTURE)
+    assert [(r.id, r.split) for r in Records(nested, split="valid")] == [("val/sadness/a.png", "validation")]
+    with pytest.raises(ValueError, match="of split 'test', only of train, validation"):
+        list(Records(nested, split="test"))
+
+
+def test_labels_of_ones_own(tmp_path):
+    (tmp_path / "d" / "grumpy").mkdir(parents=True)
+    (tmp_path / "d/grumpy/a.png").write_bytes(PICTURE)
+    with pytest.raises(RecordError, match="label 'grumpy'"):
+        list(Records(tmp_path / "d"))
+    assert [r.emotion for r in Records(tmp_path / "d", labels="keep")] == ["grumpy"]
+    (tmp_path / "own.json").write_text('{"labels": {"Grumpy": "angry"}}')
+    assert [r.emotion for r in Records(tmp_path / "d", labels=tmp_path / "own.json")] == ["angry"]
+    (tmp_path / "own.json").write_text('{"labels": ["angry"]}')
+    with pytest.raises(ValueError, match=r"own[.]json must hold"):
+        Records(tmp_path / "d", labels=tmp_path / "own.json")
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
+def test_delimited_tables(tmp_path, suffix, delimiter):
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    rows = [
+        ["id", "image", "mood", "age", "split"],
+        ["x", "a.png", "Fear", "20-29", "val"],
+        ["y", "", "Fear", "", ""],
+        ["z", "a.png", "", "", "train"],
+    ]
+    file = tmp_path / f"t{suffix}"
+    file.write_text("\n".join(delimiter.join(row) for row in rows) + "\n")
+    records = Records(file, on_error="skip", emotion_column="mood")
+    first, last = list(records)
+    assert (first.id, first.emotion, first.attributes, first.split) == ("x", "afraid", {"age": "20-29"}, "validation")
+    assert (last.emotion, last.attributes, last.split) == (None, None, "train")
+    assert records.skipped[0].row == f"{file}:3"
+    with pytest.raises(ValueError, match=r"`emotion_column` is 'no', but .* has the columns id, image, mood"):
+        list(Records(file, emotion_column="no"))
+
+
+def test_parquet_with_pictures_as_bytes(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet is in the extra `train`")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table(
+        {
+            "image": [{"bytes": PICTURE, "path": None}, {"bytes": None, "path": "gone.png"}],
+            "label": [3, 4],
+            "emotion": ["happy", "sad"],
+            "race": ["Asian", None],
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    records = Records(tmp_path / "t.parquet", on_error="skip")
+    (record,) = records
+    assert Image.open(io.BytesIO(record.visual)).size == (8, 8)
+    assert (record.emotion, record.attributes) == ("happy", {"race": "Asian"})
+    assert records.skipped[0].row == f"{tmp_path / 't.parquet'}:1"
+    numbers = Records(tmp_path / "t.parquet", labels="fer2013", emotion_column="label", on_error="skip")
+    assert [record.emotion for record in numbers] == ["happy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layout": "imagenet"}, "`layout` must be one of llava"),
+        ({"on_error": "ignore"}, "`on_error` must be raise or skip"),
+        ({"fold": 3}, "Layout 'class_folders' has no option 'fold'"),
+    ],
+)
+def test_wrong_arguments(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Records(tmp_path, **arguments)
+
+
+def test_missing_data(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        Records(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="has no rows"):
+        list(Records(tmp_path))
+
+
+def test_errors_keep_their_place_between_processes():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(RecordError("a.csv:3", "is empty")))
+    assert (error.row, error.reason, str(error)) == ("a.csv:3", "is empty", "a.csv:3: is empty")
+    assert Record("a", b"x").source() == b"x"
+
+
+@pytest.fixture(scope="module")
+def processor(tmp_path_factory):
+    return tiny_processor(tmp_path_factory.mktemp("processor"))

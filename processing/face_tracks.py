@@ -1,5 +1,6 @@
 """Follow faces over the frames of a clip, so that one visual shows one person."""
 
+import math
 from operator import attrgetter
 
 from .face_detection import Face
@@ -7,13 +8,16 @@ from .face_detection import Face
 FACE_CHOICES = ("largest", "most_confident", "all")
 
 
-def overlap(first: Face, second: Face) -> float:
-    """Intersection over union of two faces' boxes, in [0, 1]."""
-    left, top = max(first.box[0], second.box[0]), max(first.box[1], second.box[1])
-    right, bottom = min(first.box[2], second.box[2]), min(first.box[3], second.box[3])
-    shared = max(right - left, 0.0) * max(bottom - top, 0.0)
-    union = area(first) + area(second) - shared
-    return shared / union if union > 0 else 0.0
+def shift(first: Face, second: Face) -> float:
+    """How far two faces' centres lie apart, in sides of the smaller one; 0 for the same box."""
+    (x, y), (other_x, other_y) = _centre(first), _centre(second)
+    distance = math.hypot(x - other_x, y - other_y)
+    side = math.sqrt(min(area(first), area(second)))
+    return distance / side if side > 0 else math.inf if distance > 0 else 0.0
+
+
+def _centre(face: Face) -> tuple[float, float]:
+    return (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
 
 
 def area(face: Face) -> float:
@@ -21,14 +25,15 @@ def area(face: Face) -> float:
     return (face.box[2] - face.box[0]) * (face.box[3] - face.box[1])
 
 
-def link_faces(frames: list[list[Face]], min_overlap: float = 0.1) -> list[list[Face | None]]:
+def link_faces(frames: list[list[Face]], max_shift: float = 2.0) -> list[list[Face | None]]:
     """
-    Link the faces of successive frames into tracks, best overlap first.
+    Link the faces of successive frames into tracks, nearest first. Boxes of one person need not overlap: sampled
+    frames may lie seconds apart.
 
     Args:
         frames (`list[list[Face]]`): the faces of each frame.
-        min_overlap (`float`, *optional*, defaults to 0.1):
-            Least intersection over union of a face with the last one of its track.
+        max_shift (`float`, *optional*, defaults to 2.0):
+            Largest [`shift`] of a face from the last one of its track.
 
     Returns:
         `list[list[Face | None]]`: one list a track, with one entry a frame, in order of first appearance.
@@ -36,19 +41,16 @@ def link_faces(frames: list[list[Face]], min_overlap: float = 0.1) -> list[list[
     tracks: list[list[Face | None]] = []
     for index, faces in enumerate(frames):
         last = [next(face for face in reversed(track) if face is not None) for track in tracks]
-        # Equal overlaps are told apart by the boxes, so that the order within a frame does not matter.
+        # Equal shifts are told apart by size and place, so that the order within a frame does not matter.
         pairs = sorted(
-            (
-                (overlap(old, face), old.box, face.box, t, f)
-                for t, old in enumerate(last)
-                for f, face in enumerate(faces)
-            ),
-            reverse=True,
+            (shift(old, face), abs(area(old) - area(face)), old.box, face.box, t, f)
+            for t, old in enumerate(last)
+            for f, face in enumerate(faces)
         )
         matched_tracks: dict[int, Face] = {}
         matched_faces: set[int] = set()
-        for score, _, _, t, f in pairs:
-            if score >= min_overlap and t not in matched_tracks and f not in matched_faces:
+        for moved, _, _, _, t, f in pairs:
+            if moved <= max_shift and t not in matched_tracks and f not in matched_faces:
                 matched_tracks[t] = faces[f]
                 matched_faces.add(f)
         for position, track in enumerate(tracks):

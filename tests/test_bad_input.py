@@ -110,6 +110,7 @@ def test_a_text_is_neither(pipe, tmp_path):
         assert_refused(pipe, str(tmp_path / name), r"`(image|video)`")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_picture_with_more_pixels_than_allowed(pipe):
     side = int(Image.MAX_IMAGE_PIXELS**0.5) + 1
     for content in (bomb(side, side), bomb(60_000, 60_000)):  # Pillow itself warns of the one and refuses the other

@@ -1,5 +1,6 @@
 """Following faces over frames."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emo_llama_hf.processing.face_detection import Face
-from emo_llama_hf.processing.face_tracks import link_faces, overlap, select_tracks
+from emo_llama_hf.processing.face_tracks import link_faces, select_tracks, shift
 
 
 def face(x, y, width, height, confidence=0.9):
@@ -20,17 +21,21 @@ frames = st.lists(faces, max_size=5, unique_by=lambda found: found.box)
 clips = st.lists(frames, max_size=6)
 
 
-@given(faces, faces)
-def test_overlap_is_a_share(first, second):
-    assert 0 <= overlap(first, second) == overlap(second, first) <= 1
-    assert overlap(first, first) == 1
+@given(faces, faces, st.floats(0.1, 10), st.integers(-50, 50))
+def test_shift_does_not_depend_on_order_place_or_scale(first, second, scale, move):
+    def moved(found):
+        return Face(tuple(scale * (edge + move) for edge in found.box), found.confidence, found.landmarks)
+
+    assert shift(first, first) == 0 <= shift(first, second) == shift(second, first)
+    assert shift(moved(first), moved(second)) == pytest.approx(shift(first, second), rel=1e-3, abs=1e-3)
 
 
-def test_overlap_by_hand():
-    assert overlap(face(0, 0, 10, 10), face(5, 0, 10, 10)) == pytest.approx(50 / 150)
-    assert overlap(face(0, 0, 10, 10), face(10, 0, 10, 10)) == 0
-    assert overlap(face(0, 0, 10, 10), face(2, 2, 5, 5)) == pytest.approx(0.25)
-    assert overlap(face(0, 0, 0, 0), face(0, 0, 0, 0)) == 0
+def test_shift_by_hand():
+    assert shift(face(0, 0, 10, 10), face(5, 0, 10, 10)) == pytest.approx(0.5)
+    assert shift(face(0, 0, 10, 10), face(30, 40, 10, 10)) == pytest.approx(5)
+    assert shift(face(0, 0, 10, 10), face(0, 0, 30, 30)) == pytest.approx(2**0.5)
+    assert shift(face(0, 0, 0, 0), face(0, 0, 0, 0)) == 0
+    assert shift(face(0, 0, 0, 0), face(1, 0, 9, 9)) == math.inf
 
 
 @given(clips)
@@ -43,10 +48,10 @@ def test_every_face_is_in_one_track_at_its_frame(clip):
 
 
 @given(clips)
-def test_successive_faces_of_a_track_overlap(clip):
-    for track in link_faces(clip, min_overlap=0.3):
+def test_successive_faces_of_a_track_are_near(clip):
+    for track in link_faces(clip, max_shift=0.7):
         present = [found for found in track if found is not None]
-        assert all(overlap(*pair) >= 0.3 for pair in pairwise(present))
+        assert all(shift(*pair) <= 0.7 for pair in pairwise(present))
 
 
 @given(clips, st.randoms(use_true_random=False))

@@ -67,4 +67,4 @@ class EmoLlamaFaceInfoMining(nn.Module):
         return features + update.masked_fill(~face_mask[:, None, None], 0)
 
 
-__all__ = ["EmoLlamaFaceInfoMining"]
+__all__ = ["EmoLlamaFaceInfoMining", "EmoLlamaGatedFaceAttention"]

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import AutoBackbone, PreTrainedModel
 from transformers import initialization as init
 from transformers.models.sam.modeling_sam import SamFeedForward, SamLayerNorm, SamTwoWayTransformer
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_emo_llama import EmoLlamaFaceConfig
 
@@ -103,7 +103,9 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         # The decoder is no PreTrainedModel, so nobody else tells it which attention to use.
         config.decoder_config._attn_implementation = config._attn_implementation
         width = config.hidden_size
-        self.backbone = AutoBackbone.from_config(config.backbone_config)
+        # The attention asked of the whole model ("flash_attention_2", say) not every backbone has: it takes its best.
+        attention = "eager" if config._attn_implementation == "eager" else None
+        self.backbone = AutoBackbone.from_config(config.backbone_config, attn_implementation=attention)
         if len(self.backbone.channels) != 4:
             raise ValueError(
                 f"`backbone_config` must give four feature maps (`out_features`), got {len(self.backbone.channels)}."
@@ -157,6 +159,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         ]
         return self.fuse(torch.cat(projected[::-1], dim=1))
 
+    @can_return_tuple
     def forward(self, pixel_values: torch.Tensor, output_parsing: bool = False, **kwargs) -> EmoLlamaFacePriorOutput:
         """
         Args:
@@ -196,7 +199,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
     @torch.no_grad()
     def analyze(self, pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
         """Perceived landmarks, head pose, attributes and age-gender-race of face crops (F, 3, h, w), in float32."""
-        outputs = self(pixel_values)
+        outputs = self(pixel_values, return_dict=True)
         return EmoLlamaFaceAnalysis(
             landmarks=(outputs.landmarks.float() + 1) / 2,
             head_pose=outputs.head_pose.float(),
@@ -228,4 +231,4 @@ def _use_raw_stage_outputs(backbone: PreTrainedModel, config: EmoLlamaFaceConfig
         side = (side + 1) // 2
 
 
-__all__ = ["EmoLlamaFaceAnalysis", "EmoLlamaFacePriorModel", "EmoLlamaFacePriorOutput"]
+__all__ = ["EmoLlamaFaceAnalysis", "EmoLlamaFacePriorModel", "EmoLlamaFacePriorOutput", "EmoLlamaFourierPosition"]

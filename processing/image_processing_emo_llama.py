@@ -12,7 +12,7 @@ from transformers.processing_utils import ImagesKwargs
 from .image_loading import load_image
 
 
-class EmoLlamaImageProcessorKwargs(ImagesKwargs, total=False):
+class EmoLlamaImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """
     face_size (`dict[str, int]`): height and width of the face crops.
     face_mean, face_std (`list[float]`): normalization of the face crops.

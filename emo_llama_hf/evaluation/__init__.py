@@ -1,0 +1,20 @@
+"""How well a model reads perceived emotions: protocols, figures and pictures."""
+
+from .answer_parser import AnswerParser
+from .chat_model_predictor import ChatModelPredictor
+from .emo_llama_predictor import EmoLlamaPredictor
+from .evaluate import evaluate
+from .metrics import calibration_error, emotion_metrics
+from .report import make_report, save_confusion_matrix, save_report
+
+__all__ = [
+    "AnswerParser",
+    "ChatModelPredictor",
+    "EmoLlamaPredictor",
+    "calibration_error",
+    "emotion_metrics",
+    "evaluate",
+    "make_report",
+    "save_confusion_matrix",
+    "save_report",
+]

@@ -1,0 +1,95 @@
+"""Answers of any image-text-to-text model of transformers, zero-shot."""
+
+import torch
+
+from ..chat_input import closed_question
+from ..processing.visual import Visual
+
+
+class ChatModelPredictor:
+    """
+    Asks a model of `AutoModelForImageTextToText` the closed question in its own chat format. A clip is shown as its
+    sampled frames, one picture after the other, since many models know no videos.
+
+    Args:
+        model: on its device.
+        processor: the model's, with a chat template.
+        labels (`list[str]`): the label set.
+        max_new_tokens (`int`): longest answer.
+
+    Raises:
+        `ValueError`: the processor has no chat template.
+    """
+
+    def __init__(self, model, processor, labels: list[str], max_new_tokens: int = 64):
+        if getattr(processor, "chat_template", None) is None:
+            raise ValueError(
+                "`processor` has no `chat_template`, so there is no telling how the model wants to be asked: set one."
+            )
+        self.model = model.eval()
+        self.device = model.device
+        self.processor = processor
+        self.labels = labels
+        self.max_new_tokens = max_new_tokens
+
+    @torch.inference_mode()
+    def __call__(self, visuals: list[Visual], attributes: list[dict | None]) -> list[dict]:
+        """
+        Args:
+            visuals (`list[Visual]`): B pictures and clips.
+            attributes (`list[dict | None]`): not asked about: other models know no attribute prompt.
+
+        Returns:
+            `list[dict]`: for each `answer` and `scores`.
+        """
+        prompts = [self.prompt(visual) for visual in visuals]
+        inputs = self._inputs(prompts, visuals, padding_side="left")
+        generated = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
+        answers = self.processor.batch_decode(generated[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [
+            {"answer": answer.strip(), "scores": self.scores(prompt, visual), "perceived": {}}
+            for answer, prompt, visual in zip(answers, prompts, visuals, strict=True)
+        ]
+
+    def prompt(self, visual: Visual) -> str:
+        """The closed question in the model's chat format, up to where the answer begins."""
+        question = closed_question("video" if visual.is_video else "image", self.labels)
+        content = [*({"type": "image"} for _ in visual.frames), {"type": "text", "text": question}]
+        return self.processor.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
+
+    def scores(self, prompt: str, visual: Visual) -> dict[str, float]:
+        """Probability of each label as the whole answer."""
+        space = "" if prompt[-1:].isspace() else " "
+        end = self.processor.tokenizer.eos_token or ""
+        texts = [prompt + space + label + end for label in self.labels]
+        start = self._answer_start(prompt, texts, visual)
+        inputs = self._inputs(texts, [visual] * len(texts), padding_side="right")
+        logits = self.model(**inputs).logits[:, :-1].float()
+        answer = inputs["input_ids"][:, 1:].clamp(max=logits.shape[-1] - 1)  # placeholders may lie beyond
+        likelihood = logits.log_softmax(-1).gather(-1, answer.unsqueeze(-1)).squeeze(-1)
+        answered = inputs["attention_mask"][:, 1:].bool()
+        answered &= torch.arange(1, answered.shape[1] + 1, device=answered.device) >= start
+        probabilities = (likelihood * answered).sum(1).softmax(-1).tolist()
+        return dict(zip(self.labels, probabilities, strict=True))
+
+    def _answer_start(self, prompt: str, texts: list[str], visual: Visual) -> int:
+        """How many tokens of the texts are the prompt's: the last may have grown together with the answer."""
+        rows = [self._inputs([text], [visual], "right")["input_ids"][0].tolist() for text in (prompt, *texts)]
+        return next((at for at, tokens in enumerate(zip(*rows, strict=False)) if len(set(tokens)) > 1), len(rows[0]))
+
+    def _inputs(self, texts: list[str], visuals: list[Visual], padding_side: str):
+        tokenizer = self.processor.tokenizer
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        inputs = self.processor(
+            images=[visual.frames for visual in visuals],
+            text=list(texts),
+            padding=True,
+            padding_side=padding_side,
+            return_tensors="pt",
+            # A chat template writes the tokens that begin a text itself.
+            add_special_tokens=not (tokenizer.bos_token and texts[0].startswith(tokenizer.bos_token)),
+        )
+        return inputs.to(self.model.device, self.model.dtype)

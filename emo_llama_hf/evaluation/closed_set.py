@@ -1,0 +1,55 @@
+"""Closed questions to a model while it trains: only its `forward` is called, so it may be wrapped or sharded."""
+
+import torch
+
+from ..chat_input import closed_question
+from ..labels import label_scores
+from ..training.samples import attributes_of, load_visuals
+
+
+@torch.no_grad()
+def closed_set_scores(model, collator, samples: list[dict], labels: list[str]) -> torch.Tensor:
+    """
+    How probable a model finds each label as the answer to the closed question about the last visual of each sample.
+
+    Args:
+        model: an EmoLlama, or a PEFT model or sharded model of one.
+        collator ([`EmoLlamaDataCollator`])
+        samples (`list[dict]`): B samples, see [`emo_llama_hf.training.samples`].
+        labels (`list[str]`): L labels.
+
+    Returns:
+        `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1.
+    """
+    processor = collator.processor
+    loaded = [load_visuals(processor, sample) for sample in samples]
+    lasts = [visuals[-1:] for visuals in loaded]
+    if not all(lasts):
+        raise ValueError("A sample has an `emotion`, but nothing to look at: give it a picture or clip.")
+    attributes = [
+        attributes_of(processor, sample, len(visuals))[-1:] for sample, visuals in zip(samples, loaded, strict=True)
+    ]
+    prompts = [closed_prompt(processor, last.is_video, labels) for (last,) in lasts]
+    visuals = [last for (last,) in lasts]
+    inputs = processor.text_inputs(
+        prompts,
+        visuals,
+        attributes=[values for (values,) in attributes],
+        padding=True,
+        padding_side="right",
+        return_tensors="pt",
+    )
+    inputs |= collator.visual_inputs(visuals)
+    outputs = model(
+        **{name: value.to(model.device) for name, value in inputs.items()}, use_cache=False, logits_to_keep=1
+    )
+    embeds = outputs.image_hidden_states.split([len(v.frames) * processor.tokens_per_frame for v in visuals])
+    return label_scores(model, processor, prompts, lasts, list(embeds), labels, attributes)
+
+
+def closed_prompt(processor, is_video: bool, labels: list[str]) -> str:
+    """The prompt that asks which of the labels it is, as the pipeline asks it."""
+    kind = "video" if is_video else "image"
+    content = [{"type": kind}, {"type": "text", "text": closed_question(kind, labels)}]
+    messages = [{"role": "user", "content": content}]
+    return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

@@ -1,0 +1,62 @@
+"""Answers of an EmoLlama, as users get them."""
+
+from transformers import pipeline
+
+from ..processing.visual import Visual
+
+
+class EmoLlamaPredictor:
+    """
+    The `emotion-chat` pipeline asked the closed question: its answer, and the probability of each label.
+
+    Args:
+        model: an EmoLlama, or a PEFT model of one.
+        processor ([`EmoLlamaProcessor`])
+        labels (`list[str]`): the label set.
+        device (*optional*): as of `pipeline`.
+        attributes (`bool`): whether perceived age, gender and race may be written into the prompt.
+        max_new_tokens (`int`): longest answer.
+    """
+
+    def __init__(self, model, processor, labels: list[str], device=None, attributes: bool = True, max_new_tokens=64):
+        if processor.face_choice == "all":
+            processor.face_choice = "largest"  # a sample has one label: one person is asked about
+        self.pipeline = pipeline("emotion-chat", model=model, processor=processor, device=device)
+        self.device = self.pipeline.device
+        self.labels = labels
+        self.attributes = attributes
+        self.settings = {"labels": labels, "max_new_tokens": max_new_tokens, "do_sample": False, "on_error": "return"}
+
+    def __call__(self, visuals: list[Visual], attributes: list[dict | None]) -> list[dict]:
+        """
+        Args:
+            visuals (`list[Visual]`): B pictures and clips.
+            attributes (`list[dict | None]`): what is known of the person in each, instead of what is perceived.
+
+        Returns:
+            `list[dict]`: for each `answer`, `scores` and `perceived`, or an `error`.
+        """
+        inputs = [
+            {"video" if visual.is_video else "image": visual, **({"attributes": known} if known else {})}
+            for visual, known in zip(visuals, attributes, strict=True)
+        ]
+        if not self.attributes:
+            inputs = [{**row, "attributes": False} for row in inputs]
+        results = self.pipeline(inputs, batch_size=len(inputs), **self.settings)
+        return [
+            result
+            if "error" in result
+            else {
+                "answer": result["generated_text"],
+                "scores": result["scores"],
+                "perceived": _perceived(result["faces"]),
+            }
+            for result in results
+        ]
+
+
+def _perceived(faces: list[dict]) -> dict[str, str]:
+    """The perceived attributes of the chosen face: of the first frame that shows it."""
+    frames = [frame["faces"] for frame in faces] if faces and "timestamp" in faces[0] else [faces]
+    chosen = [face for frame in frames for face in frame if face["chosen"] and "perceived" in face]
+    return {name: value["label"] for name, value in chosen[0]["perceived"].items()} if chosen else {}

@@ -1,0 +1,119 @@
+"""An evaluation: samples to results to figures, in any number of processes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from accelerate import PartialState
+from tqdm.auto import tqdm
+
+from ..training.samples import load_visuals, visual_parts
+from .journal import Journal
+from .report import PROTOCOLS, make_report, save_report
+
+
+def evaluate(
+    predictor,
+    samples: Sequence[dict],
+    processor,
+    output: str | Path,
+    settings: dict | None = None,
+    batch_size: int = 8,
+    protocols=PROTOCOLS,
+    progress: bool = True,
+) -> dict:
+    """
+    Ask about each sample's last visual, once, and work out the figures.
+
+    Under `accelerate launch` or `torchrun` the processes share the samples. Results are written down as they come: the
+    same call goes on where an earlier one was stopped, with any number of processes and any batch size.
+
+    Args:
+        predictor ([`EmoLlamaPredictor`] or [`ChatModelPredictor`])
+        samples (`Sequence[dict]`): see [`emo_llama_hf.training.samples`]; those without an `emotion` are left out.
+        processor ([`EmoLlamaProcessor`]): reads the visuals and, for an EmoLlama, finds their faces.
+        output (`str` or `Path`): folder of the results, `report.json` and the confusion matrices.
+        settings (`dict`, *optional*): what the results depend on beside the labels, such as the model's name.
+        batch_size (`int`): visuals a forward.
+        protocols: see [`make_report`].
+        progress (`bool`): whether to show a progress bar.
+
+    Returns:
+        `dict`: the report, in every process.
+
+    Raises:
+        `ValueError`: no sample has an emotion, one has an emotion outside the label set, or two have the same id.
+    """
+    state = PartialState(cpu=predictor.device.type == "cpu")
+    labels = predictor.labels
+    asked = {}
+    for index, sample in enumerate(samples):
+        if sample.get("emotion") is None:
+            continue
+        if sample["emotion"] not in labels:
+            raise ValueError(f"Sample {index} has the emotion {sample['emotion']!r}, not one of {', '.join(labels)}.")
+        name = str(sample.get("id", index))
+        if name in asked:
+            raise ValueError(f"Sample {index} has the id {name!r}, as another has: ids must be unique.")
+        asked[name] = sample
+    if not asked:
+        raise ValueError("No sample has an `emotion`: there is nothing to compare answers with.")
+    journal = Journal(output, {"labels": labels, **(settings or {})}, state.process_index)
+    done = journal.read()
+    state.wait_for_everyone()  # nobody writes before everybody has read what is left to do
+    left = [name for name in asked if name not in done]
+    mine = left[state.process_index :: state.num_processes]
+    bar = tqdm(total=len(mine), desc="answers", disable=not progress or not state.is_local_main_process)
+    for start in range(0, len(mine), batch_size):
+        names = mine[start : start + batch_size]
+        journal.add(_ask(predictor, processor, {name: asked[name] for name in names}))
+        bar.update(len(names))
+    bar.close()
+    state.wait_for_everyone()
+    results = journal.read()
+    report = make_report([results[name] for name in asked], labels, protocols)
+    if state.is_main_process:
+        save_report(report, output)
+    state.wait_for_everyone()
+    return report
+
+
+def _ask(predictor, processor, samples: dict[str, dict]) -> list[dict]:
+    """A journal entry for each sample; one that cannot be read has an `error`."""
+    entries, visuals = {}, {}
+    for name, sample in samples.items():
+        parts = visual_parts(sample["messages"])
+        entries[name] = {
+            "id": name,
+            "target": sample["emotion"],
+            "fold": sample.get("fold"),
+            "kind": "dynamic" if parts and parts[-1]["type"] == "video" else "static",
+        }
+        try:
+            (*_, visuals[name]) = load_visuals(processor, sample)
+        except (OSError, ValueError) as error:
+            entries[name]["error"] = str(error)
+    known = [_known(processor, samples[name]) for name in visuals]
+    results = predictor(list(visuals.values()), known) if visuals else []
+    for name, result in zip(visuals, results, strict=True):
+        perceived = result.pop("perceived", {})
+        # Who somebody is said to be comes before who the model takes them for.
+        entries[name] |= {**result, "attributes": {**perceived, **_plain(samples[name].get("attributes"))}}
+    return list(entries.values())
+
+
+def _known(processor, sample: dict) -> dict | None:
+    """What may be written into the prompt about the person in the last visual."""
+    return {
+        name: value
+        for name, value in _last(sample.get("attributes")).items()
+        if name in getattr(processor, "attribute_phrases", {})
+    } or None
+
+
+def _last(attributes) -> dict:
+    return (attributes[-1] if isinstance(attributes, list) else attributes) or {}
+
+
+def _plain(attributes) -> dict[str, str]:
+    """Values without their probabilities."""
+    return {name: v if isinstance(v, str) else v[0] for name, v in _last(attributes).items()}

@@ -1,0 +1,60 @@
+"""Results as they come, one JSON object a line: an evaluation that was stopped goes on where it was."""
+
+import json
+import os
+from pathlib import Path
+
+PATTERN = "results-*.jsonl"
+SETTINGS_FILE = "settings.json"
+
+
+class Journal:
+    """
+    A folder where every process writes a file of its own and reads everybody's.
+
+    Args:
+        folder (`str` or `Path`): made where it is missing.
+        settings (`dict`): what the results depend on.
+        process (`int`): number of this process.
+
+    Raises:
+        `ValueError`: the folder has results of other settings.
+    """
+
+    def __init__(self, folder: str | Path, settings: dict, process: int = 0):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._own = self.folder / f"results-{process:05d}.jsonl"
+        file = self.folder / SETTINGS_FILE
+        if file.exists():
+            old = json.loads(file.read_text("utf-8"))
+            changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
+            if changed:
+                raise ValueError(
+                    f"{folder} has results with other {', '.join(changed)}: remove it, or name another folder."
+                )
+        elif process == 0:
+            unfinished = file.with_suffix(".part")
+            unfinished.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+            os.replace(unfinished, file)
+
+    def read(self) -> dict[str, dict]:
+        """Every result by its sample's id; a line that a kill cut off is as if it had never been begun."""
+        results = {}
+        for file in sorted(self.folder.glob(PATTERN)):
+            for line in file.read_bytes().split(b"\n"):
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                results[entry["id"]] = entry
+        return results
+
+    def add(self, entries: list[dict]) -> None:
+        """Write results down; when this returns they are on disk."""
+        with open(self._own, "ab+") as file:
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                file.write(b"\n")  # after a line that was cut off
+            file.write("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries).encode())
+            file.flush()
+            os.fsync(file.fileno())

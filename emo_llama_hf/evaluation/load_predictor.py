@@ -1,0 +1,46 @@
+"""What answers: an EmoLlama, one with an adapter, or any other image-text-to-text model."""
+
+import torch
+from accelerate import PartialState
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from ..data.label_map import canonical_labels
+from ..labels import check_labels
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..registration import default_model
+from .chat_model_predictor import ChatModelPredictor
+from .emo_llama_predictor import EmoLlamaPredictor
+
+
+def load_predictor(
+    model: str | None = None,
+    labels: list[str] | None = None,
+    device: str | torch.device | None = None,
+    dtype: str = "auto",
+    attributes: bool = True,
+    max_new_tokens: int = 64,
+) -> tuple[EmoLlamaPredictor | ChatModelPredictor, EmoLlamaProcessor]:
+    """
+    Args:
+        model (`str`, *optional*): folder or hub id of a model or a PEFT adapter; the package's own by default.
+        labels (`list[str]`, *optional*): label set; an EmoLlama's own, or the seven canonical ones, by default.
+        device (*optional*): this process's accelerator by default.
+        dtype (`str`): `"auto"`, as stored, or the name of a torch type.
+        attributes (`bool`), max_new_tokens (`int`): see [`EmoLlamaPredictor`].
+
+    Returns:
+        What answers, and the processor that reads visuals.
+    """
+    model = model or default_model()
+    cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
+    state = PartialState(cpu=cpu)
+    device = state.device if device is None else torch.device(device)
+    network = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(device).eval()
+    processor = AutoProcessor.from_pretrained(model)
+    if isinstance(processor, EmoLlamaProcessor):
+        labels = check_labels(labels or network.config.emotion_labels)
+        return EmoLlamaPredictor(network, processor, labels, device, attributes, max_new_tokens), processor
+    reader = AutoProcessor.from_pretrained(default_model())
+    reader.face_detector = None  # other models look at whole pictures
+    labels = check_labels(labels or canonical_labels()[:7])
+    return ChatModelPredictor(network, processor, labels, max_new_tokens), reader

@@ -1,0 +1,31 @@
+"""Fine-tuning: samples to batches, what learns, and the run itself."""
+
+from .augmentation import Augmentation
+from .closed_set_loss import ClosedSetLoss, answer_tokens
+from .data_collator import EmoLlamaDataCollator
+from .emotion_dataset import EmotionDataset
+from .epoch_sampler import EpochSampler
+from .feature_cache import FeatureCache, fill_cache
+from .samples import samples_of
+from .train import train
+from .trainable_parts import make_trainable
+from .trainer import EmoLlamaTrainer
+from .training_arguments import EmoLlamaTrainingArguments
+from .tuning_arguments import TuningArguments
+
+__all__ = [
+    "Augmentation",
+    "ClosedSetLoss",
+    "EmoLlamaDataCollator",
+    "EmoLlamaTrainer",
+    "EmoLlamaTrainingArguments",
+    "EmotionDataset",
+    "EpochSampler",
+    "FeatureCache",
+    "TuningArguments",
+    "answer_tokens",
+    "fill_cache",
+    "make_trainable",
+    "samples_of",
+    "train",
+]

@@ -1,0 +1,66 @@
+"""The loss of answers, and an auxiliary loss that compares the labels of a closed set with each other."""
+
+import torch
+from torch import nn
+from transformers.loss.loss_utils import ForCausalLMLoss
+
+from .data_collator import IGNORED, EmoLlamaDataCollator
+
+
+def answer_tokens(collator: EmoLlamaDataCollator, labels: list[str]) -> list[list[int]]:
+    """The tokens of each label as the assistant's whole answer, with the end of the turn."""
+    chats = [
+        {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": label}]} for label in labels
+    ]
+    return [row[row != IGNORED].tolist() for row in collator(chats)["labels"]]
+
+
+class ClosedSetLoss:
+    """
+    `compute_loss_func` of a `Trainer`: next-token loss, and for each answer that is a label the cross-entropy between
+    the labels of the set. It looks at the logits of those words only that may still become a label (a trie of the
+    labels' tokens), so it does not matter how probable any other word is.
+
+    Args:
+        answers (`list[list[int]]`): tokens of each label, from [`answer_tokens`].
+        weight (`float`): how much one label's cross-entropy counts, compared with one token's.
+    """
+
+    def __init__(self, answers: list[list[int]], weight: float):
+        if weight < 0:
+            raise ValueError(f"`weight` must not be negative, got {weight}.")
+        self.answers = answers
+        self.weight = weight
+        self.next_tokens: dict[tuple[int, ...], list[int]] = {}
+        for answer in answers:
+            for length, token in enumerate(answer):
+                choices = self.next_tokens.setdefault(tuple(answer[:length]), [])
+                if token not in choices:
+                    choices.append(token)
+
+    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None):
+        """
+        Args:
+            outputs: of the model, with `logits` (B, T, vocabulary).
+            labels (`torch.LongTensor` of shape `(B, T)`)
+            num_items_in_batch (*optional*): label tokens of all accumulated batches on all processes.
+        """
+        logits = outputs.logits
+        loss = ForCausalLMLoss(logits, labels, logits.shape[-1], num_items_in_batch=num_items_in_batch)
+        count = (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        return loss + self.weight * self.closed_set_sum(logits, labels) / count
+
+    def closed_set_sum(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Sum of the cross-entropies between labels over all answers of the batch that are one."""
+        total = logits.new_zeros((), dtype=torch.float32)
+        for row, tokens in enumerate(labels.tolist()):
+            for start in [at for at in range(1, len(tokens)) if tokens[at] != IGNORED and tokens[at - 1] == IGNORED]:
+                answer: list[int] = next((a for a in self.answers if tokens[start : start + len(a)] == a), [])
+                for length in range(len(answer)):
+                    choices = self.next_tokens[tuple(answer[:length])]
+                    if len(choices) > 1:
+                        chosen = logits[row, start + length - 1, choices].float()
+                        total = total + nn.functional.cross_entropy(
+                            chosen, torch.tensor(choices.index(answer[length]), device=chosen.device)
+                        )
+        return total

@@ -1,0 +1,156 @@
+"""Batches of chats for training: the loss is on what the assistant says."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.prompts import defuse
+from .feature_cache import FeatureCache
+from .samples import attributes_of, load_visuals
+
+IGNORED = -100
+
+
+@dataclass
+class EmoLlamaDataCollator:
+    """
+    Samples (see [`emo_llama_hf.training.samples`]) to model inputs with `labels`: pictures, clips and text in any mix.
+
+    Visual inputs have one row a *frame*, not a sample: with a stock `Trainer` set `remove_unused_columns=False` (the
+    samples' keys are no model inputs) and leave accelerate's `dispatch_batches` off, which would cut batches by rows.
+
+    Args:
+        processor ([`EmoLlamaProcessor`]): its chat template must mark answers with `{% generation %}`.
+        max_length (`int`, *optional*): longer samples are cut at the end; never inside what comes before the answer.
+        pad_to_multiple_of (`int`, *optional*): for tensor cores, 8 or 64.
+        use_faces (`bool`, *optional*, defaults to `True`): off for a model without a face prior.
+        feature_cache ([`FeatureCache`], *optional*): gives `vision_features` instead of `pixel_values`.
+    """
+
+    processor: EmoLlamaProcessor
+    max_length: int | None = None
+    pad_to_multiple_of: int | None = None
+    use_faces: bool = True
+    feature_cache: FeatureCache | None = None
+
+    def __call__(self, samples: list[dict]) -> dict[str, torch.Tensor]:
+        """
+        Returns:
+            `dict`: `input_ids`, `attention_mask`, `labels` (B, T), padded on the right; where a sample shows
+            something, the visual inputs of the processor.
+
+        Raises:
+            `ValueError`: a sample has no answer to learn, or `max_length` leaves none of it.
+        """
+        loaded = [load_visuals(self.processor, sample) for sample in samples]
+        visuals = [visual for row in loaded for visual in row]
+        texts, answers = self.render([sample["messages"] for sample in samples])
+        written = [
+            values
+            for sample, row in zip(samples, loaded, strict=True)
+            for values in attributes_of(self.processor, sample, len(row))
+        ]
+        tokens = self.processor.text_inputs(
+            texts,
+            visuals,
+            attributes=written,
+            padding=True,
+            padding_side="right",
+            pad_to_multiple_of=self.pad_to_multiple_of,
+            return_offsets_mapping=True,
+            return_text_replacement_offsets=True,
+            return_tensors="pt",
+        )
+        offsets = tokens.pop("offset_mapping")  # B, T, 2
+        replaced = tokens.pop("text_replacement_offsets")
+        labels = torch.full_like(tokens["input_ids"], IGNORED)
+        for row, spans in enumerate(answers):
+            for start, end in moved(spans, replaced[row] if replaced else []):
+                inside = (offsets[row, :, 0] >= start) & (offsets[row, :, 1] <= end)
+                inside &= tokens["attention_mask"][row].bool()  # padding has the offsets (0, 0)
+                labels[row][inside] = tokens["input_ids"][row][inside]
+        batch = {**tokens, "labels": labels}
+        if self.max_length is not None:
+            batch = self._cut(batch)
+        for row, values in enumerate(batch["labels"][:, 1:]):
+            if not (values != IGNORED).any():
+                raise ValueError(
+                    f"Sample {row} of the batch has no assistant's answer to learn: {samples[row]['messages']}"
+                    + (f" (`max_length={self.max_length}` may have cut it off)" if self.max_length else "")
+                )
+        return {**batch, **self.visual_inputs(visuals)}
+
+    def render(self, conversations: list[list[dict]]) -> tuple[list[str], list[list[tuple[int, int]]]]:
+        """Texts of chats, before visual tokens are written in, and the characters that the assistant says."""
+        processor = self.processor
+        special = [processor.image_token, processor.video_token, *processor.tokenizer.all_special_tokens]
+        texts, spans = render_jinja_template(
+            [[_as_text(message, special) for message in messages] for messages in conversations],
+            chat_template=processor.chat_template,
+            return_assistant_tokens_mask=True,
+            **processor.tokenizer.special_tokens_map,
+        )
+        if not any(spans):
+            raise ValueError(
+                "No answer was found: the chats need assistant turns, and `processor.chat_template` must put what the "
+                "assistant says, with the end of the turn, between {% generation %} and {% endgeneration %}."
+            )
+        # The processor writes clips as pictures; where the two placeholders differ in length, positions move.
+        image, video = processor.image_token, processor.video_token
+        spans = [
+            [tuple(len(text[:at].replace(video, image)) for at in span) for span in row]
+            for text, row in zip(texts, spans, strict=True)
+        ]
+        return list(texts), spans
+
+    def visual_inputs(self, visuals) -> dict[str, torch.Tensor]:
+        """Tensors of the visuals' frames and faces, with cached features where there is a cache."""
+        if not visuals:
+            return {}
+        inputs = self.processor.visual_inputs(visuals, return_tensors="pt")
+        inputs = {
+            name: torch.as_tensor(value)
+            for name, value in inputs.items()
+            if self.use_faces or not name.startswith("face_")
+        }
+        if self.feature_cache is not None:
+            pixels = inputs.pop("pixel_values").split(inputs["frame_counts"].tolist())
+            inputs["vision_features"] = torch.cat([self.feature_cache.load(part) for part in pixels])
+        return inputs
+
+    def _cut(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        lost = batch["input_ids"][:, self.max_length :] == self.processor.image_token_id
+        if lost.any():
+            raise ValueError(
+                f"`max_length={self.max_length}` cuts off visual tokens: allow more tokens, or show fewer frames."
+            )
+        return {
+            name: value[:, : self.max_length] if name in ("input_ids", "attention_mask", "labels") else value
+            for name, value in batch.items()
+        }
+
+
+def moved(spans: list[tuple[int, int]], replacements: list[dict]) -> list[tuple[int, int]]:
+    """Spans of characters after placeholders before them were replaced; an answer never holds a placeholder."""
+
+    def position(at: int) -> int:
+        for replacement in reversed(replacements):
+            if replacement["span"][1] <= at:
+                return at - replacement["span"][1] + replacement["new_span"][1]
+        return at
+
+    return [(position(start), position(end)) for start, end in spans]
+
+
+def _as_text(message: dict, special: list[str]) -> dict:
+    """A message as the template needs it: without sources, and with spelled-out special tokens defused."""
+    content = message["content"]
+    if isinstance(content, str):
+        return {**message, "content": defuse(content, special)}
+    parts = [
+        {"type": "text", "text": defuse(part["text"], special)} if part["type"] == "text" else {"type": part["type"]}
+        for part in content
+    ]
+    return {**message, "content": parts}

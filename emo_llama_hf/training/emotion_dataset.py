@@ -1,0 +1,58 @@
+"""Samples with their visuals read, their faces found, and changed at random where asked."""
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch.utils.data import Dataset
+
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from .augmentation import Augmentation
+from .samples import load_visuals, with_visuals
+
+
+class EmotionDataset(Dataset):
+    """
+    Reads the visuals of samples (see [`emo_llama_hf.training.samples`]) where the data loader's workers are.
+
+    Args:
+        samples (`Sequence[dict]`)
+        processor ([`EmoLlamaProcessor`])
+        augmentation ([`Augmentation`], *optional*): drawn anew each epoch, from the seed, the epoch and the sample.
+        seed (`int`)
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[dict],
+        processor: EmoLlamaProcessor,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ):
+        self.samples = samples
+        self.processor = processor
+        self.augmentation = augmentation
+        self.seed = seed
+        self._epoch = torch.zeros((), dtype=torch.long).share_memory_()  # workers that live on see it change
+
+    @property
+    def emotions(self) -> list[str | None]:
+        """Label of each sample."""
+        return [sample.get("emotion") for sample in self.samples]
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict:
+        sample = self.samples[index]
+        try:
+            visuals = load_visuals(self.processor, sample)
+        except (OSError, ValueError, TypeError) as error:
+            raise ValueError(f"Sample {index} cannot be read: {error}") from error
+        if self.augmentation is not None:
+            dice = random.Random(f"{self.seed}-{int(self._epoch)}-{index}")
+            visuals = [self.augmentation(visual, dice) for visual in visuals]
+        return with_visuals(sample, visuals)

@@ -1,0 +1,81 @@
+"""Vision features on disk: a frozen vision encoder looks at each picture once."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+
+class FeatureCache:
+    """
+    A folder with the raw vision features of each visual, found again by its pixels and the encoder's weights.
+
+    Args:
+        folder (`str` or `Path`): made where it is missing; several models may share it.
+        vision_model (`torch.nn.Module`): the frozen encoder; other weights find other features.
+    """
+
+    def __init__(self, folder: str | Path, vision_model: torch.nn.Module):
+        digest = hashlib.sha256()
+        for name, value in sorted(vision_model.state_dict().items()):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        self.folder = Path(folder) / digest.hexdigest()[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, pixel_values: torch.Tensor) -> Path:
+        """Where the features of a visual's frames (F, 3, H, W) are."""
+        pixels = pixel_values.contiguous().numpy()
+        key = hashlib.sha256(f"{pixels.dtype} {pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def load(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """
+        Features (F, N + 1, D) of a visual's frames (F, 3, H, W).
+
+        Raises:
+            `KeyError`: they were never stored.
+        """
+        path = self.path(pixel_values)
+        try:
+            return load_file(path)["vision_features"]
+        except FileNotFoundError:
+            raise KeyError(
+                f"No vision features in {self.folder} for a visual: call `fill_cache` on the dataset first, without "
+                "augmentation of its frames."
+            ) from None
+
+    def save(self, pixel_values: torch.Tensor, vision_features: torch.Tensor) -> None:
+        """Store features (F, N + 1, D) of a visual's frames (F, 3, H, W)."""
+        path = self.path(pixel_values)
+        path.parent.mkdir(exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        save_file({"vision_features": vision_features.detach().cpu().contiguous()}, unfinished)
+        os.replace(unfinished, path)
+
+
+@torch.inference_mode()
+def fill_cache(cache: FeatureCache, model, visual_inputs) -> int:
+    """
+    Compute what is missing.
+
+    Args:
+        cache ([`FeatureCache`])
+        model: the EmoLlama whose `vision_model` is cached, on its device.
+        visual_inputs (iterable of `dict`): `pixel_values` (F, 3, H, W) and `frame_counts` (V,) of some visuals.
+
+    Returns:
+        `int`: how many visuals had to be looked at.
+    """
+    vision = model.model.vision_model
+    computed = 0
+    for inputs in visual_inputs:
+        for pixels in inputs["pixel_values"].split(inputs["frame_counts"].tolist()) if inputs else ():
+            if not cache.path(pixels).exists():
+                cache.save(pixels, vision(pixels.to(vision.device, vision.dtype)).last_hidden_state)
+                computed += 1
+    return computed

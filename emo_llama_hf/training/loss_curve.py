@@ -1,0 +1,55 @@
+"""The course of a training run as a picture."""
+
+import os
+from pathlib import Path
+
+from transformers import TrainerCallback
+from transformers.utils import is_matplotlib_available, logging
+
+logger = logging.get_logger(__name__)
+
+
+def save_loss_curve(log_history: list[dict], path: str | Path) -> None:
+    """
+    Draw training loss, evaluation loss and UAR over the steps.
+
+    Args:
+        log_history (`list[dict]`): `TrainerState.log_history`.
+        path: PNG file to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # not pyplot, which would pick a window system
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="step", ylabel="loss")
+    for key, name in (("loss", "training loss"), ("eval_loss", "evaluation loss")):
+        points = [(entry["step"], entry[key]) for entry in log_history if key in entry]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, marker="o" if key == "eval_loss" else None)
+    points = [(entry["step"], entry["eval_uar"]) for entry in log_history if "eval_uar" in entry]
+    lines = list(axes.get_lines())
+    if points:
+        right = axes.twinx()
+        right.set(ylabel="UAR", ylim=(0, 1))
+        lines += right.plot(*zip(*points, strict=True), label="UAR", color="tab:green", marker="o")
+    axes.legend(lines, [line.get_label() for line in lines])
+    axes.grid(alpha=0.3)
+    unfinished = Path(f"{path}.part")
+    figure.savefig(unfinished, format="png", dpi=120)
+    os.replace(unfinished, path)
+
+
+class LossCurveCallback(TrainerCallback):
+    """Saves `loss_curve.png` in the output folder whenever a checkpoint is saved and at the end."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.is_world_process_zero and not is_matplotlib_available():
+            logger.warning("No loss curve will be drawn: `pip install emo_llama_hf[train]` for matplotlib.")
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero and is_matplotlib_available() and state.log_history:
+            Path(args.output_dir).mkdir(parents=True, exist_ok=True)
+            save_loss_curve(state.log_history, Path(args.output_dir) / "loss_curve.png")
+
+    on_train_end = on_save

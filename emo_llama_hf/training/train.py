@@ -1,0 +1,117 @@
+"""A fine-tuning run from samples to a saved, evaluated model."""
+
+from collections.abc import Sequence
+
+import torch
+from tqdm.auto import tqdm
+from transformers import AutoProcessor, EarlyStoppingCallback, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..registration import default_model
+from .augmentation import Augmentation
+from .closed_set_loss import ClosedSetLoss, answer_tokens
+from .data_collator import EmoLlamaDataCollator
+from .emotion_dataset import EmotionDataset
+from .feature_cache import FeatureCache, fill_cache
+from .load_base import load_base
+from .loss_curve import LossCurveCallback
+from .samples import load_visuals, visual_parts
+from .trainable_parts import make_trainable
+from .trainer import EmoLlamaTrainer
+from .training_arguments import EmoLlamaTrainingArguments
+from .tuning_arguments import TuningArguments
+
+
+def train(
+    arguments: EmoLlamaTrainingArguments,
+    tuning: TuningArguments,
+    train_samples: Sequence[dict],
+    eval_samples: Sequence[dict] | None = None,
+) -> EmoLlamaTrainer:
+    """
+    Fine-tune a model and save it, or its adapter, with the processor, the metrics and the loss curve.
+
+    Args:
+        arguments ([`EmoLlamaTrainingArguments`]): with `resume_from_checkpoint="last"` a run that was stopped goes on.
+        tuning ([`TuningArguments`])
+        train_samples, eval_samples (`Sequence[dict]`): see [`emo_llama_hf.training.samples`].
+
+    Returns:
+        The trainer after the run, with the best weights if there was an evaluation.
+    """
+    set_seed(arguments.seed)
+    name = tuning.model or default_model()
+    processor = AutoProcessor.from_pretrained(name)
+    model = load_base(name, tuning.dtype, tuning.load_in_4bit, arguments.device)
+    labels = tuning.emotion_labels or model.config.emotion_labels
+    dataset = EmotionDataset(
+        train_samples, processor, Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
+    )
+    eval_dataset = None if not eval_samples else EmotionDataset(eval_samples, processor)
+    if not len(dataset):
+        raise ValueError("`train_samples` is empty: there is nothing to learn from.")
+    _check_visuals(arguments, dataset, eval_dataset)
+    collator = EmoLlamaDataCollator(
+        processor, max_length=tuning.max_length, use_faces=model.config.face_config is not None
+    )
+    if tuning.feature_cache:
+        _cache_features(tuning.feature_cache, model, collator, arguments, dataset, eval_dataset)
+    loss = None
+    if arguments.closed_set_weight:
+        loss = ClosedSetLoss(answer_tokens(collator, labels), arguments.closed_set_weight)
+    model = make_trainable(
+        model, tuning.parts, tuning.lora_rank, tuning.lora_alpha, tuning.lora_dropout, tuning.lora_targets
+    )
+    if arguments.bf16 or arguments.fp16:
+        for parameter in model.parameters():
+            if parameter.requires_grad:  # small updates vanish in half precision; autocast computes in it anyway
+                parameter.data = parameter.data.float()
+    callbacks = [LossCurveCallback()]
+    if eval_dataset is None:
+        arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
+    elif arguments.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
+    trainer = EmoLlamaTrainer(
+        model,
+        arguments,
+        data_collator=collator,
+        train_dataset=dataset,
+        eval_dataset=eval_dataset,
+        processing_class=processor,
+        compute_loss_func=loss,
+        callbacks=callbacks,
+        emotion_labels=labels,
+    )
+    checkpoint = arguments.resume_from_checkpoint
+    result = trainer.train(get_last_checkpoint(arguments.output_dir) if checkpoint == "last" else checkpoint)
+    trainer.save_model()
+    trainer.save_state()
+    trainer.save_metrics("train", result.metrics)
+    if eval_dataset is not None:
+        trainer.save_metrics("eval", trainer.evaluate())
+    return trainer
+
+
+def _check_visuals(arguments, *datasets) -> None:
+    """Sharded weights are gathered by all processes together: a batch that shows nothing would leave one waiting."""
+    if not arguments.fsdp:
+        return
+    for dataset in datasets:
+        for sample in dataset.samples if dataset is not None else ():
+            if not visual_parts(sample["messages"]):
+                raise ValueError("With `fsdp` every sample must show a picture or clip: train on text with DDP.")
+
+
+def _cache_features(folder: str, model, collator: EmoLlamaDataCollator, arguments, *datasets) -> None:
+    """Compute the vision features of all samples, shared among the processes, and let the collator read them."""
+    cache = FeatureCache(folder, model.model.vision_model)
+    state = arguments.distributed_state
+    model.to(arguments.device)
+    for dataset in datasets:
+        samples = dataset.samples[state.process_index :: state.num_processes] if dataset is not None else ()
+        visuals = (load_visuals(collator.processor, sample) for sample in samples)
+        progress = tqdm(visuals, "vision features", len(samples), disable=arguments.disable_tqdm)
+        fill_cache(cache, model, (collator.visual_inputs(row) for row in progress))
+    torch.cuda.empty_cache()
+    state.wait_for_everyone()
+    collator.feature_cache = cache

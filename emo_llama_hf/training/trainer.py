@@ -1,0 +1,100 @@
+"""A `Trainer` for EmoLlama: learning rates by part, sample order by epoch, UAR at each evaluation."""
+
+import math
+
+from accelerate.utils import gather_object
+from transformers import Trainer, TrainerCallback
+
+from ..evaluation.closed_set import closed_set_scores
+from ..evaluation.metrics import emotion_metrics
+from .epoch_sampler import EpochSampler
+from .trainable_parts import part_of
+
+
+class EpochCallback(TrainerCallback):
+    """Tells the sampler and the dataset which epoch begins, which accelerate forgets after a resume."""
+
+    def __init__(self, *listeners):
+        self.listeners = [listener for listener in listeners if hasattr(listener, "set_epoch")]
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        for listener in self.listeners:
+            listener.set_epoch(math.floor(state.epoch + 1e-6))
+
+
+class EmoLlamaTrainer(Trainer):
+    """
+    Args:
+        emotion_labels (`list[str]`, *optional*):
+            Label set of the closed question that is asked at each evaluation; `config.emotion_labels` by default.
+        kwargs: of `Trainer`; `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
+            [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
+    """
+
+    def __init__(self, *args, emotion_labels: list[str] | None = None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.emotion_labels = emotion_labels or self.model.config.emotion_labels
+        self.train_sampler = None
+        if self.train_dataset is not None:
+            self.train_sampler = EpochSampler(
+                self.train_dataset.emotions, self.args.class_balance, self.args.data_seed or self.args.seed
+            )
+            self.add_callback(EpochCallback(self.train_sampler, self.train_dataset))
+
+    def _get_train_sampler(self, train_dataset=None):
+        return self.train_sampler
+
+    def create_optimizer(self, model=None):
+        """As the base class, with the groups split by part where parts have learning rates of their own."""
+        made = self.optimizer is None
+        optimizer = super().create_optimizer(*(() if model is None else (model,)))
+        if not made or not self.args.rates:
+            return optimizer
+        parts = {id(p): part_of(name) for name, p in (self.model if model is None else model).named_parameters()}
+        unused = sorted(set(self.args.rates) - {parts[id(p)] for g in optimizer.param_groups for p in g["params"]})
+        if unused:
+            raise ValueError(f"`learning_rates` names {', '.join(unused)}, which does not learn.")
+        groups = []
+        for group in optimizer.param_groups:
+            for part in dict.fromkeys(parts[id(p)] for p in group["params"]):
+                members = [p for p in group["params"] if parts[id(p)] == part]
+                groups.append({**group, "params": members, "lr": self.args.rates.get(part, group["lr"])})
+        optimizer.param_groups = groups
+        return optimizer
+
+    def evaluation_loop(self, dataloader, *args, metric_key_prefix: str = "eval", **kwargs):
+        """As the base class, with the closed question's UAR and WAR beside the loss."""
+        output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
+        metrics = self.closed_set_metrics(dataloader.dataset)
+        output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in metrics.items()})
+        return output
+
+    def closed_set_metrics(self, dataset) -> dict[str, float]:
+        """UAR and WAR of the likeliest label over all samples with an emotion; the processes share the work."""
+        emotions = dataset.emotions
+        known = [index for index, emotion in enumerate(emotions) if emotion is not None]
+        if not known:
+            return {}
+        strange = sorted({emotions[index] for index in known} - set(self.emotion_labels))
+        if strange:
+            raise ValueError(f"`emotion` is {', '.join(strange)}, which is none of {', '.join(self.emotion_labels)}.")
+        size, processes = self.args.eval_batch_size, self.accelerator.num_processes
+        mine = known[self.accelerator.process_index :: processes]
+        rounds = math.ceil(len(known) / processes / size)  # sharded weights need every process in every forward
+        predicted: list[tuple[int, int]] = []
+        self.model.eval()
+        for batch in range(rounds):
+            indices = mine[batch * size : (batch + 1) * size] or known[:1]
+            scores = closed_set_scores(
+                self.model, self.data_collator, [dataset[index] for index in indices], self.emotion_labels
+            )
+            predicted += zip(indices, scores.argmax(1).tolist(), strict=True)
+        if processes > 1:
+            predicted = gather_object(predicted)
+        best = dict(predicted)
+        metrics = emotion_metrics(
+            [emotions[index] for index in known],
+            [self.emotion_labels[best[index]] for index in known],
+            self.emotion_labels,
+        )
+        return {"uar": metrics["uar"], "war": metrics["war"]}

@@ -1,0 +1,48 @@
+"""What is trained, and on what kind of input: the choices that `TrainingArguments` knows nothing of."""
+
+from dataclasses import dataclass, field
+
+from .trainable_parts import DEFAULT_PARTS, PARTS
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass
+class TuningArguments:
+    """Model, LoRA, parts that learn, augmentation and caches of a fine-tuning run; see the fields' help."""
+
+    model: str | None = field(
+        default=None, metadata={"help": "folder or hub id (default: the one that comes with the package)"}
+    )
+    dtype: str = field(default="auto", metadata={"help": f"weights' type: {', '.join(DTYPES)} (auto: as stored)"})
+    load_in_4bit: bool = field(
+        default=False, metadata={"help": "keep the language model in 4 bits (needs CUDA and bitsandbytes)"}
+    )
+    parts: list[str] = field(
+        default_factory=lambda: list(DEFAULT_PARTS),
+        metadata={"help": f"parts that learn as a whole, beside LoRA: {', '.join(PARTS)}"},
+    )
+    lora_rank: int = field(default=16, metadata={"help": "rank of the language model's adapter, 0 for none"})
+    lora_alpha: int | None = field(default=None, metadata={"help": "scale times rank (default: twice the rank)"})
+    lora_dropout: float = field(default=0.05, metadata={"help": "dropout before the adapter"})
+    lora_targets: list[str] | None = field(
+        default=None, metadata={"help": "linear layers of the language model that get one (default: all)"}
+    )
+    emotion_labels: list[str] | None = field(
+        default=None, metadata={"help": "label set of the closed question (default: the model's)"}
+    )
+    max_length: int | None = field(default=None, metadata={"help": "longest sample, in tokens"})
+    augment: bool = field(default=False, metadata={"help": "mirror, crop, recolour and hide parts at random"})
+    feature_cache: str | None = field(
+        default=None, metadata={"help": "folder for vision features, computed once; not with --augment"}
+    )
+
+    def __post_init__(self):
+        if self.dtype not in DTYPES:
+            raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {self.dtype!r}.")
+        if self.feature_cache and self.augment:
+            raise ValueError("`feature_cache` keeps what unchanged frames look like: leave it or `augment` out.")
+        if self.feature_cache and "vision" in self.parts:
+            raise ValueError("`feature_cache` is for a frozen vision encoder: leave it out, or 'vision' in `parts`.")
+        if self.load_in_4bit and not self.lora_rank:
+            raise ValueError("`load_in_4bit` weights cannot learn themselves: set `lora_rank` above 0.")

@@ -1,0 +1,208 @@
+"""Whole evaluations: of the tiny EmoLlama and of a foreign model, stopped and split in every way."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+
+from emo_llama_hf.evaluation import ChatModelPredictor, cli, evaluate
+from emo_llama_hf.evaluation.load_predictor import load_predictor
+from emotion_samples import EMOTIONS, drawn_face, face_folders, face_samples, picture, sample
+from evaluation_run import evaluation_samples, run
+from test_training_distributed import free_port
+from tiny_llava import build_tiny_llava
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory) -> str:
+    return str(build_tiny_llava(tmp_path_factory.mktemp("llava")))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An evaluation nobody stopped, four visuals a forward."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run(folder), folder
+
+
+def results_in(folder: Path) -> dict[str, dict]:
+    lines = [line for file in folder.glob("results-*.jsonl") for line in file.read_text().splitlines()]
+    return {entry["id"]: entry for entry in map(json.loads, lines)}
+
+
+def same(first: dict[str, dict], second: dict[str, dict]) -> bool:
+    """Answers alike to the letter, probabilities to rounding."""
+    assert first.keys() == second.keys()
+    for name, entry in first.items():
+        other = second[name]
+        assert {**entry, "scores": None} == {**other, "scores": None}
+        assert entry["scores"] == pytest.approx(other["scores"], abs=1e-5)
+    return True
+
+
+def without_ece(report: dict) -> dict:
+    return {**report, "likelihood": {k: v for k, v in report["likelihood"].items() if k != "ece"}}
+
+
+class TestEmoLlama:
+    def test_results_are_the_pipelines(self, whole):
+        pipe = pipeline("emotion-chat")
+        for one in evaluation_samples()[:2]:
+            entry = results_in(whole[1])[one["id"]]
+            visual = one["messages"][0]["content"][0]["image"]
+            expected = pipe({"image": visual}, labels=EMOTIONS, max_new_tokens=6)
+            assert entry["answer"] == expected["generated_text"]
+            assert entry["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+
+    @pytest.mark.parametrize("batch_size", [1, 9])
+    def test_any_batch_size(self, whole, tmp_path, batch_size):
+        report = run(tmp_path, batch_size=batch_size)
+        assert same(results_in(tmp_path), results_in(whole[1]))
+        assert without_ece(report) == without_ece(whole[0])
+        assert report["likelihood"]["ece"] == pytest.approx(whole[0]["likelihood"]["ece"], abs=1e-5)
+
+    def test_two_processes(self, whole, tmp_path):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [*command, "evaluation_run.py", str(tmp_path), "", "2"],
+            cwd=TESTS,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        files = sorted(tmp_path.glob("results-*.jsonl"))
+        assert [len(file.read_text().splitlines()) for file in files] == [5, 4]
+        assert same(results_in(tmp_path), results_in(whole[1]))
+        saved = json.loads((tmp_path / "report.json").read_text())
+        assert without_ece(saved) == without_ece(whole[0])
+
+    def test_goes_on_where_it_was_stopped(self, whole, tmp_path):
+        """Half the results, the last one cut off by a kill: only the others are asked for again."""
+        lines = (whole[1] / "results-00000.jsonl").read_bytes().splitlines(keepends=True)
+        (tmp_path / "settings.json").write_bytes((whole[1] / "settings.json").read_bytes())
+        marked = [json.loads(line) | {"mark": True} for line in lines[:4]]
+        kept = "".join(json.dumps(entry) + "\n" for entry in marked).encode()
+        (tmp_path / "results-00000.jsonl").write_bytes(kept + lines[4][:30])
+        report = run(tmp_path, batch_size=2)
+        text = (tmp_path / "results-00000.jsonl").read_bytes()
+        assert text.startswith(kept) and text.count(b'"mark"') == 4
+        entries = [json.loads(line) for line in text.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+        assert len(entries) == len(evaluation_samples())
+        assert without_ece(report) == without_ece(whole[0])
+
+    def test_other_settings_are_refused(self, tmp_path):
+        predictor, processor = load_predictor(None, EMOTIONS, device="cpu", max_new_tokens=2)
+        evaluate(predictor, face_samples(2), processor, tmp_path, {"model": "a"}, progress=False)
+        with pytest.raises(ValueError, match="results with other model"):
+            evaluate(predictor, face_samples(2), processor, tmp_path, {"model": "b"}, progress=False)
+
+    def test_unreadable_samples_are_counted(self, tmp_path):
+        (tmp_path / "broken.png").write_bytes(b"no picture")
+        broken = sample(picture(), "happy", id="broken")
+        broken["messages"][0]["content"][0]["image"] = str(tmp_path / "broken.png")
+        predictor, processor = load_predictor(None, EMOTIONS, device="cpu", max_new_tokens=2)
+        report = evaluate(predictor, [broken, *face_samples(3)], processor, tmp_path / "out", progress=False)
+        assert report["errors"] == 1 and report["generation"]["count"] == 3
+        assert "error" in results_in(tmp_path / "out")["broken"]
+
+    @pytest.mark.parametrize(
+        ("samples", "words"),
+        [
+            ([sample(None, "hello")], "nothing to compare"),
+            ([{**face_samples(1)[0], "emotion": "bored"}], "'bored', not one of"),
+            (face_samples(1) * 2, "ids must be unique"),
+        ],
+    )
+    def test_refused_samples(self, samples, words, tmp_path):
+        predictor, processor = load_predictor(None, EMOTIONS, device="cpu")
+        with pytest.raises(ValueError, match=words):
+            evaluate(predictor, samples, processor, tmp_path, progress=False)
+
+
+class TestForeignModel:
+    def test_every_figure(self, llava, tmp_path):
+        report = run(tmp_path, llava)
+        assert report["generation"]["count"] == report["likelihood"]["count"] == len(evaluation_samples())
+        assert set(report["likelihood"]["groups"]) == {"age", "gender", "race"}  # what the data set says
+        for entry in results_in(tmp_path).values():
+            assert sum(entry["scores"].values()) == pytest.approx(1)
+
+    def test_any_batch_size(self, llava, tmp_path):
+        run(tmp_path / "a", llava, batch_size=1)
+        run(tmp_path / "b", llava, batch_size=5)
+        assert same(results_in(tmp_path / "a"), results_in(tmp_path / "b"))
+
+    def test_the_same_question(self, llava):
+        ours, _ = load_predictor(None, EMOTIONS, device="cpu")
+        theirs, _ = load_predictor(llava, EMOTIONS, device="cpu")
+        question = (
+            "What is the emotion of the person in the image? Answer with one of these words: happy, sad, neutral."
+        )
+        assert theirs.prompt(picture()) == f"<s>USER: <image>\n{question} ASSISTANT:"
+        assert question in repr(ours.pipeline.preprocess({"image": picture()}, labels=EMOTIONS))
+
+    def test_answers_and_scores_are_the_models(self, llava):
+        """Against transformers' own generation, and against one forward a label without padding."""
+        predictor, _ = load_predictor(llava, EMOTIONS, device="cpu", max_new_tokens=6)
+        (found,) = predictor([picture("sad", 4)], [None])
+        model = AutoModelForImageTextToText.from_pretrained(llava).eval()
+        processor = AutoProcessor.from_pretrained(llava)
+        prompt = predictor.prompt(picture())
+        image = drawn_face("sad", 4)
+        inputs = processor(images=image, text=prompt, return_tensors="pt", add_special_tokens=False)
+        length = inputs["input_ids"].shape[1]
+        with torch.no_grad():
+            generated = model.generate(**inputs, max_new_tokens=6, do_sample=False)
+            assert found["answer"] == processor.decode(generated[0, length:], skip_special_tokens=True).strip()
+            likelihoods = []
+            for label in EMOTIONS:
+                text = f"{prompt} {label}</s>"
+                inputs = processor(images=image, text=text, return_tensors="pt", add_special_tokens=False)
+                tokens = inputs["input_ids"][0]
+                logp = model(**inputs).logits[0].log_softmax(-1)
+                likelihoods.append(sum(logp[at - 1, tokens[at]] for at in range(length, len(tokens))))
+        expected = torch.stack(likelihoods).softmax(0).tolist()
+        assert list(found["scores"].values()) == pytest.approx(expected, abs=1e-5)
+        assert max(expected) - min(expected) > 0.01
+
+    def test_no_chat_template(self, llava):
+        processor = AutoProcessor.from_pretrained(llava)
+        processor.chat_template = None
+        with pytest.raises(ValueError, match="chat_template"):
+            ChatModelPredictor(AutoModelForImageTextToText.from_pretrained(llava), processor, EMOTIONS)
+
+
+class TestCommand:
+    def options(self, *arguments: str) -> argparse.Namespace:
+        parser = argparse.ArgumentParser()
+        cli.add_parser(parser.add_subparsers())
+        return parser.parse_args(["evaluate", *arguments])
+
+    def test_class_folders(self, tmp_path, capsys):
+        folders = face_folders(tmp_path / "faces", 2)
+        options = self.options(
+            str(folders), "--output", str(tmp_path / "out"), "--device", "cpu", "--max-new-tokens", "3"
+        )
+        assert options.run(options) == 0
+        printed = capsys.readouterr().out
+        assert "likelihood  WAR" in printed and "ECE" in printed and "unparsable" in printed
+        report = json.loads((tmp_path / "out" / "report.json").read_text())
+        assert report["likelihood"]["support"]["happy"] == 2
+
+    def test_mistakes_are_one_line(self, tmp_path):
+        from emo_llama_hf.cli import UserError
+
+        options = self.options(str(tmp_path / "nowhere"), "--output", str(tmp_path / "out"), "--device", "cpu")
+        with pytest.raises(UserError, match="nowhere"):
+            options.run(options)

@@ -1,0 +1,336 @@
+"""Whole fine-tuning runs on a tiny model: what they save, how they go on after a kill, what learns."""
+
+import argparse
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments
+from emo_llama_hf.training import cli as train_cli
+from emotion_samples import EMOTIONS, face_folders, face_samples
+from tiny_model import EMBEDDED
+from training_run import history, run
+
+TESTS = Path(__file__).parent
+
+
+def close(first: list[tuple], second: list[tuple]) -> bool:
+    return [entry[:2] for entry in first] == [entry[:2] for entry in second] and all(
+        math.isclose(a[2], b[2], abs_tol=2e-5) for a, b in zip(first, second, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of six steps with everything random that there is, and its folder."""
+    folder = tmp_path_factory.mktemp("finished")
+    trainer = run(folder, tuning={"augment": True})
+    return trainer, folder
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return EmoLlamaDataCollator(AutoProcessor.from_pretrained(EMBEDDED))(face_samples(3))
+
+
+class TestResume:
+    def test_a_killed_run_goes_on_exactly(self, finished, tmp_path):
+        """SIGKILL in the middle, then the last checkpoint: every later loss is that of the run nobody stopped."""
+        _, whole = finished
+        command = [
+            sys.executable,
+            "training_run.py",
+            str(tmp_path),
+            "{}",
+            '{"augment": true}',
+        ]
+        with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "checkpoint-3" / "rng_state.pth").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.1)  # the last file of a checkpoint is being written
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL and not (tmp_path / "adapter_config.json").exists()
+        run(tmp_path, {"resume_from_checkpoint": str(tmp_path / "checkpoint-3")}, {"augment": True})
+        keys = ("loss", "eval_loss", "eval_uar", "grad_norm")
+        assert len(history(whole, "loss")) == 6
+        assert history(tmp_path, *keys) == history(whole, *keys)
+
+    def test_within_the_second_epoch(self, tmp_path):
+        """The order of samples and the augmentation are those of the epoch that was interrupted."""
+        settings = {"save_steps": 5, "eval_steps": 5, "max_steps": 6}
+        run(tmp_path, settings, {"augment": True})
+        whole_losses = history(tmp_path, "loss")
+        (tmp_path / "checkpoint-6").rename(tmp_path / "later")
+        run(tmp_path, {**settings, "resume_from_checkpoint": "last"}, {"augment": True})
+        assert history(tmp_path, "loss") == whole_losses
+
+    def test_last_starts_anew_where_there_is_no_checkpoint(self, finished, tmp_path):
+        _, whole = finished
+        run(tmp_path, {"resume_from_checkpoint": "last"}, {"augment": True})
+        assert history(tmp_path, "loss") == history(whole, "loss")
+
+
+class TestAdapter:
+    @pytest.fixture
+    def logits(self, finished, batch):
+        trainer, _ = finished
+        with torch.no_grad():
+            return trainer.model.eval()(**batch).logits
+
+    def base(self):
+        return AutoModelForImageTextToText.from_pretrained(EMBEDDED).eval()
+
+    def test_peft_model_from_pretrained(self, finished, batch, logits):
+        model = PeftModel.from_pretrained(self.base(), finished[1]).eval()
+        with torch.no_grad():
+            assert torch.allclose(model(**batch).logits, logits, atol=1e-5)
+            assert not torch.allclose(self.base()(**batch).logits, logits, atol=1e-3)
+
+    def test_load_adapter(self, finished, batch, logits):
+        model = self.base()
+        model.load_adapter(str(finished[1]))
+        with torch.no_grad():
+            assert torch.allclose(model.eval()(**batch).logits, logits, atol=1e-5)
+
+    def test_auto_model_of_the_output_folder(self, finished, batch, logits):
+        model = AutoModelForImageTextToText.from_pretrained(finished[1]).eval()
+        with torch.no_grad():
+            assert torch.allclose(model(**batch).logits, logits, atol=1e-5)
+
+    def test_merged_model_needs_no_peft(self, finished, batch, logits, tmp_path):
+        merged = PeftModel.from_pretrained(self.base(), finished[1]).merge_and_unload()
+        merged.save_pretrained(tmp_path)
+        reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
+        assert type(reloaded).__name__ == "EmoLlamaForConditionalGeneration"
+        with torch.no_grad():
+            assert torch.allclose(reloaded(**batch).logits, logits, atol=1e-5)
+
+    def test_processor_is_saved_beside_it(self, finished, batch):
+        processor = AutoProcessor.from_pretrained(finished[1])
+        again = EmoLlamaDataCollator(processor)(face_samples(3))
+        assert all(torch.equal(again[name], batch[name]) for name in batch)
+
+
+class TestWhatLearns:
+    def changed(self, trainer) -> set[str]:
+        before = AutoModelForImageTextToText.from_pretrained(EMBEDDED).state_dict()
+        model = trainer.model.merge_and_unload() if isinstance(trainer.model, PeftModel) else trainer.model
+        after = model.state_dict()
+        return {name.split(".")[1] for name in before if not torch.equal(before[name], after[name].cpu())}
+
+    def test_by_default(self, finished):
+        copy = PeftModel.from_pretrained(TestAdapter().base(), finished[1])
+        assert self.changed(argparse.Namespace(model=copy)) == {
+            "language_model",
+            "face_info_mining",
+            "visual_tokens",
+        }
+
+    def test_parts_without_lora(self, tmp_path, batch):
+        trainer = run(tmp_path, {"max_steps": 3}, {"lora_rank": 0, "parts": ["qformer", "projector"]})
+        assert self.changed(trainer) == {"qformer", "query_tokens", "visual_tokens"}
+        reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
+        with torch.no_grad():
+            assert torch.allclose(reloaded(**batch).logits, trainer.model.eval()(**batch).logits, atol=1e-5)
+
+    def test_other_parts_with_lora_are_saved_with_the_adapter(self, tmp_path, batch):
+        trainer = run(tmp_path, {"max_steps": 3}, {"parts": ["vision", "face_prior", "projector"]})
+        reloaded = PeftModel.from_pretrained(TestAdapter().base(), tmp_path).eval()
+        with torch.no_grad():
+            assert torch.allclose(reloaded(**batch).logits, trainer.model.eval()(**batch).logits, atol=1e-5)
+        merged = argparse.Namespace(model=reloaded)
+        assert self.changed(merged) == {"language_model", "vision_model", "face_prior", "visual_tokens"}
+
+    def test_learning_rates(self, tmp_path):
+        rates = ["projector=1e-3", "face_info_mining=0"]
+        trainer = run(tmp_path, {"max_steps": 2, "learning_rates": rates, "lr_scheduler_type": "constant"})
+        names = {id(parameter): name for name, parameter in trainer.model.named_parameters()}
+        found = {}
+        for group in trainer.optimizer.param_groups:
+            for parameter in group["params"]:
+                name = names[id(parameter)]
+                part = next((p for p in ("visual_tokens", "face_info_mining", "lora") if p in name), name)
+                found.setdefault(part, set()).add(group["lr"])
+        assert found == {"visual_tokens": {1e-3}, "face_info_mining": {0.0}, "lora": {5e-3}}
+        assert "face_info_mining" not in self.changed(trainer)
+
+    def test_learning_rate_of_what_does_not_learn(self, tmp_path):
+        with pytest.raises(ValueError, match="vision, which does not learn"):
+            run(tmp_path, {"learning_rates": ["vision=1e-3"]})
+
+
+class TestModes:
+    def test_gradient_checkpointing_changes_no_loss(self, finished, tmp_path):
+        run(tmp_path, {"gradient_checkpointing": True}, {"augment": True})
+        assert close(history(tmp_path, "loss"), history(finished[1], "loss"))
+
+    def test_accumulated_batches_are_one_large_batch(self, tmp_path):
+        for name, settings in {
+            "large": {},
+            "small": {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2},
+        }.items():
+            run(tmp_path / name, {"max_steps": 3, **settings}, {"lora_dropout": 0.0})
+        assert close(history(tmp_path / "small", "loss"), history(tmp_path / "large", "loss"))
+
+    def test_bfloat16_learns_in_float32(self, tmp_path):
+        trainer = run(tmp_path, {"bf16": True, "max_steps": 6}, {"dtype": "bfloat16"})
+        kinds = {(p.requires_grad, p.dtype) for p in trainer.model.parameters()}
+        assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
+        losses = [value for _, _, value in history(tmp_path, "loss")]
+        assert losses[-1] < losses[0] - 0.1
+
+    def test_four_bits_need_cuda(self, tmp_path):
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device")
+        with pytest.raises(ValueError, match="`load_in_4bit` needs a CUDA device"):
+            run(tmp_path, tuning={"load_in_4bit": True})
+
+    def test_cached_features_give_the_same_losses(self, tmp_path, monkeypatch):
+        run(tmp_path / "without", {"max_steps": 3})
+        cache = str(tmp_path / "cache")
+        run(tmp_path / "with", {"max_steps": 3}, {"feature_cache": cache})
+        assert history(tmp_path / "with", "loss", "eval_loss") == history(tmp_path / "without", "loss", "eval_loss")
+        files = list((tmp_path / "cache").rglob("*.safetensors"))
+        assert len(files) == 16  # the five to evaluate on are among those to learn from
+
+        from emo_llama_hf.modeling.modeling_emo_llama import EmoLlamaVisionModel
+
+        def forbidden(*args, **kwargs):
+            raise AssertionError("the vision encoder ran")
+
+        monkeypatch.setattr(EmoLlamaVisionModel, "forward", forbidden)
+        run(tmp_path / "again", {"max_steps": 3}, {"feature_cache": cache})
+        assert history(tmp_path / "again", "loss") == history(tmp_path / "with", "loss")
+
+    @pytest.mark.parametrize(
+        ("tuning", "words"),
+        [
+            ({"feature_cache": "x", "augment": True}, "unchanged frames"),
+            ({"feature_cache": "x", "parts": ["vision"]}, "frozen vision encoder"),
+            ({"load_in_4bit": True, "lora_rank": 0}, "`lora_rank`"),
+            ({"dtype": "int8"}, "`dtype`"),
+        ],
+    )
+    def test_contradictions(self, tuning, words):
+        with pytest.raises(ValueError, match=words):
+            TuningArguments(**tuning)
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"learning_rates": ["mouth=1"]}, "PART=RATE"),
+            ({"learning_rates": ["vision=fast"]}, "no number"),
+            ({"remove_unused_columns": True}, "must stay off"),
+            ({"accelerator_config": {"dispatch_batches": True}}, "`dispatch_batches`"),
+        ],
+    )
+    def test_refused_arguments(self, settings, words, tmp_path):
+        with pytest.raises(ValueError, match=words):
+            EmoLlamaTrainingArguments(str(tmp_path), **settings)
+
+    @pytest.mark.parametrize(
+        ("tuning", "words"),
+        [
+            ({"parts": ["mouth"]}, "must be one of"),
+            ({"parts": ["language_model"]}, "learns by LoRA"),
+            ({"lora_targets": ["qkv"]}, "linear layers are"),
+            ({"parts": [], "lora_rank": 0}, "nothing would learn"),
+            ({"emotion_labels": ["angry"]}, "none of angry"),
+        ],
+    )
+    def test_refused_choices(self, tuning, words, tmp_path):
+        with pytest.raises(ValueError, match=words):
+            run(tmp_path, {"max_steps": 1, "eval_steps": 1, "save_steps": 1}, tuning)
+
+
+class TestBestModel:
+    def test_early_stopping(self, tmp_path):
+        """With nothing learned no evaluation is better than the first."""
+        settings = {"learning_rate": 0.0, "eval_steps": 1, "save_steps": 1, "early_stopping_patience": 2}
+        assert run(tmp_path, {**settings, "max_steps": 6}).state.global_step == 3
+
+    def test_the_best_checkpoint_is_kept(self, tmp_path, monkeypatch):
+        """UAR is made to peak at the second of four evaluations; those weights are what is saved."""
+        from emo_llama_hf.training.trainer import EmoLlamaTrainer
+
+        values = iter([0.2, 0.9, 0.3, 0.4, 0.9])
+        monkeypatch.setattr(EmoLlamaTrainer, "closed_set_metrics", lambda self, dataset: {"uar": next(values)})
+        trainer = run(tmp_path, {"eval_steps": 1, "save_steps": 1, "max_steps": 4})
+        assert trainer.state.best_metric == 0.9
+        assert trainer.state.best_model_checkpoint.endswith("checkpoint-2")
+        best, saved = _weights(tmp_path / "checkpoint-2"), _weights(tmp_path)
+        assert best.keys() == saved.keys() and all(torch.equal(best[name], saved[name]) for name in best)
+
+
+def _weights(folder: Path) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "adapter_model.safetensors")
+
+
+class TestRecords:
+    def test_loss_curve(self, finished):
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed: the extra `train` has it")
+        with Image.open(finished[1] / "loss_curve.png") as picture:
+            assert picture.format == "PNG" and picture.width > 400
+            assert len(picture.convert("RGB").getcolors(1 << 20)) > 20  # lines on a grid, not an empty sheet
+
+    def test_tensorboard(self, tmp_path):
+        pytest.importorskip("tensorboard", reason="tensorboard is not installed: the extra `train` has it")
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        run(tmp_path, {"report_to": ["tensorboard"], "max_steps": 3})
+        (folder,) = (tmp_path / "runs").iterdir()
+        seen = EventAccumulator(str(folder)).Reload()
+        assert [e.value for e in seen.Scalars("train/loss")] == pytest.approx(
+            [value for _, _, value in history(tmp_path, "loss")]
+        )
+        assert seen.Scalars("eval/uar")
+
+
+class TestCommand:
+    def test_class_folders(self, tmp_path, capsys):
+        face_folders(tmp_path / "faces" / "train", 3)
+        face_folders(tmp_path / "faces" / "valid", 1)
+        arguments = [
+            *(str(tmp_path / "faces"), "--split", "train", "--eval-split", "validation", "--output_dir"),
+            *(str(tmp_path / "out"), "--max-steps", "2", "--emotion-labels", *EMOTIONS, "--use-cpu"),
+            *("--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "2", "--save-steps", "2"),
+            *(
+                "--lora-rank",
+                "2",
+                "--learning-rates",
+                "projector=1e-3",
+                "--report-to",
+                "none",
+                "--disable-tqdm",
+                "true",
+            ),
+        ]
+        parser = argparse.ArgumentParser()
+        train_cli.add_parser(parser.add_subparsers())
+        options = parser.parse_args(["train", *arguments])
+        assert options.run(options) == 0
+        assert "Saved in" in capsys.readouterr().out
+        assert (tmp_path / "out" / "adapter_model.safetensors").exists()
+        assert history(tmp_path / "out", "eval_uar")[0][0] == 2
+
+    def test_mistakes_are_one_line(self, tmp_path):
+        from emo_llama_hf.cli import UserError
+
+        for arguments in (
+            [str(tmp_path / "nowhere"), "--output_dir", str(tmp_path)],
+            [str(face_folders(tmp_path / "f", 1)), "--output_dir", str(tmp_path), "--model", str(tmp_path / "none")],
+        ):
+            with pytest.raises(UserError):
+                train_cli.run(argparse.Namespace(arguments=arguments))

@@ -1,0 +1,46 @@
+"""A short fine-tuning run; as a program, alone or under torchrun: `training_run.py OUTPUT '{"seed": 1}' '{}'`."""
+
+import json
+import sys
+
+from accelerate import PartialState
+
+from emo_llama_hf.training import EmoLlamaTrainingArguments, TuningArguments, train
+from emotion_samples import EMOTIONS, face_samples
+from fsdp_on_cpu import allow_fsdp_on_cpu
+
+TRAINING = {
+    "per_device_train_batch_size": 4,
+    "per_device_eval_batch_size": 2,
+    "max_steps": 6,
+    "logging_steps": 1,
+    "learning_rate": 5e-3,
+    "report_to": [],
+    "use_cpu": True,
+    "disable_tqdm": True,
+    "eval_strategy": "steps",
+    "eval_steps": 3,
+    "save_strategy": "steps",
+    "save_steps": 3,
+    "class_balance": 0.5,
+    "closed_set_weight": 0.5,
+}
+TUNING = {"lora_rank": 4, "emotion_labels": EMOTIONS}
+
+
+def run(output, training: dict | None = None, tuning: dict | None = None):
+    """Train on 16 drawn faces and evaluate on 5."""
+    arguments = EmoLlamaTrainingArguments(str(output), **{**TRAINING, **(training or {})})
+    return train(arguments, TuningArguments(**{**TUNING, **(tuning or {})}), face_samples(16), face_samples(5))
+
+
+def history(folder, *keys: str) -> list[tuple]:
+    """What a saved run logged at each step."""
+    log = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    return [(entry["step"], key, entry[key]) for entry in log for key in keys if key in entry]
+
+
+if __name__ == "__main__":
+    allow_fsdp_on_cpu()
+    run(sys.argv[1], *map(json.loads, sys.argv[2:]))
+    PartialState().destroy_process_group()

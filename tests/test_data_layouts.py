@@ -75,6 +75,17 @@ def test_affectnet_of_the_arrays(tmp_path):
     ]
 
 
+def test_an_annotation_that_cannot_be_read_is_reported(tmp_path):
+    put(tmp_path / "train_set/images/1.jpg")
+    put(tmp_path / "train_set/annotations/1_exp.npy", b"\x93NUMPY")
+    with pytest.raises(RecordError, match=r"1_exp\.npy: cannot be read"):
+        list(Records(tmp_path, "affectnet"))
+    put(tmp_path / "basic/EmoLabel/list_patition_label.txt", "train_00001.jpg 5\n")
+    put(tmp_path / "basic/Annotation/manual/train_00001_manu_attri.txt", "1\n2\n9\n")
+    with pytest.raises(RecordError, match=r"label\.txt:1: its manual annotation"):
+        list(Records(tmp_path, "raf_db"))
+
+
 def fer2013(path, faces):
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
@@ -188,6 +199,37 @@ def test_mafw(tmp_path, place):
     put(folder / "test.txt", "")
     put(tmp_path / "data" / place, CLIP if place.endswith("mp4") else PICTURE)
     assert summary(Records(tmp_path, "mafw", fold=3)) == [("00001", "helpless", "train")]
+
+
+@pytest.mark.parametrize(
+    ("layout", "table", "content"),
+    [
+        ("raf_db", "EmoLabel/list_patition_label.txt", "train_00001.jpg\n"),
+        ("affectnet", "Manually_Annotated_file_lists/training.csv", "a.jpg,1,1\n"),
+        ("fer2013", "fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n"),
+        ("fer2013", "fer2013.csv", "emotion,pixels,Usage\n0,,Holiday\n"),
+        ("ferplus", "fer2013new.csv", VOTES + "Training,a.png,many,0,0,0,0,0,0,0,0,0\n"),
+        ("dfew", "EmoLabel_DataSplit/train(single-labeled)/set_1.csv", "video_name,label\nfirst,1\n"),
+        ("ferv39k", "4_setups/All_scenes/train_All.csv", "Action/Happy/0267\n"),
+        ("mafw", "Train & Test Set/single/no_caption/set_1/train.txt", "00001.mp4\n"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_reported_with_its_place(tmp_path, layout, table, content):
+    put(tmp_path / table, content)
+    for folder in ("Clip", "data", "2_ClipsforFaceCrop"):
+        (tmp_path / folder).mkdir()
+    for name in ("EmoLabel_DataSplit/test(single-labeled)/set_1.csv", table.replace("train.txt", "test.txt")):
+        if not (tmp_path / name).exists():
+            put(tmp_path / name, "video_name,label\n" if layout == "dfew" else "")
+    records = Records(tmp_path, layout, on_error="skip")
+    assert list(records) == []
+    assert [error.row for error in records.skipped] == [f"{tmp_path / table}:{content.count(chr(10))}"]
+
+
+@pytest.mark.parametrize("layout", ["affectnet", "afew", "dfew", "ferv39k", "mafw", "raf_db", "ferplus", "fer2013"])
+def test_a_folder_of_another_layout_is_refused(tmp_path, layout):
+    with pytest.raises(FileNotFoundError):
+        list(Records(tmp_path, layout))
 
 
 def test_frames_of_a_folder_are_in_the_order_of_their_numbers(tmp_path):

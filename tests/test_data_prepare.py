@@ -78,6 +78,15 @@ def test_the_cache_gives_what_the_processor_finds(data, processor, model, num_wo
             }
 
 
+def test_frames_chosen_by_their_faces_are_kept(data, tmp_path):
+    by_face = tiny_processor(tmp_path / "by_face", num_frames=2, frame_sampling="face")
+    prepare(Records(data), by_face, progress=False)
+    cache = FaceCache(default_cache(data))
+    for record in Records(data):
+        (expected,) = by_face.find_faces([record.load(by_face)])
+        assert_same_visual(cache.visual(record, by_face), expected)
+
+
 def test_a_second_run_finds_nothing_to_do_and_a_changed_file_is_done_again(data, processor):
     prepare(Records(data), processor, progress=False)
     again = prepare(Records(data), processor, progress=False)

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from argparse import ArgumentParser
 
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from PIL import Image
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.data.layouts import llava
 from emo_llama_hf.data.layouts.llava import chat_messages, llava_turns
+from emo_llama_hf.data.options import add_data_options, records_of
 from media import encoded
 from tiny_model import tiny_processor
 
@@ -56,6 +58,19 @@ def test_a_cut_off_array_is_reported_after_what_can_be_read(tmp_path):
     assert records.skipped[0].row == f"{file}[2]"
 
 
+def test_a_line_in_another_encoding_spoils_only_itself(tmp_path):
+    lines = [json.dumps(item).encode() for item in items(tmp_path)]
+    lines[1] = lines[1].replace(b"Happy", b"Gl\xfccklich")
+    (tmp_path / "d.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))
+    records = Records(tmp_path / "d.jsonl", on_error="skip")
+    assert [record.id for record in records] == ["i0", "i2"]
+    assert records.skipped[0].row == f"{tmp_path / 'd.jsonl'}:2"
+    (tmp_path / "d.json").write_bytes(b"[" + b",".join(lines) + b"]")
+    records = Records(tmp_path / "d.json", on_error="skip")
+    assert [record.id for record in records] == ["i0", "i2"]
+    assert records.skipped[0].row == f"{tmp_path / 'd.json'}[1]"
+
+
 def test_turns_survive_the_round_trip():
     system = [{"role": "system", "content": [{"type": "text", "text": "Be kind."}]}]
     more = [
@@ -81,6 +96,9 @@ def test_a_placeholder_is_put_first_where_there_is_none():
         ({"conversations": TURNS[:1]}, "human and gpt in turn"),
         ({"conversations": TURNS * 2}, "shows 2 visuals"),
         ({"conversations": [{"from": "robot", "value": "x"}]}, "a turn must have `from`"),
+        ({"conversations": ["hello"]}, "a turn must be an object"),
+        ({"emotion": 3}, "`emotion` must be str"),
+        ({"attributes": "old"}, "`attributes` must be dict"),
         ({"emotion": "hungry"}, "'hungry' is not in the label map 'common'"),
         ({"image": "missing.png"}, r"missing\.png is not there"),
         ({"image": "empty.png"}, "0 bytes"),
@@ -216,3 +234,26 @@ def test_errors_keep_their_place_between_processes():
 @pytest.fixture(scope="module")
 def processor(tmp_path_factory):
     return tiny_processor(tmp_path_factory.mktemp("processor"))
+
+
+def parse(*arguments):
+    parser = ArgumentParser()
+    add_data_options(parser)
+    return parser.parse_args([str(argument) for argument in arguments])
+
+
+def test_the_command_line_s_options_reach_the_layout(tmp_path):
+    for fold, emotion in ((1, "fear"), (2, "anger")):
+        lists = tmp_path / f"Train & Test Set/single/no_caption/set_{fold}"
+        lists.mkdir(parents=True)
+        (lists / "train.txt").write_text(f"0000{fold}.mp4 {emotion}\n")
+        (lists / "test.txt").touch()
+    (tmp_path / "data/clips").mkdir(parents=True)
+    (tmp_path / "data/clips/00002.mp4").write_bytes(b"x")
+    (record,) = records_of(parse(tmp_path, "--layout", "mafw", "--data-option", "fold=2", "--split", "train"))
+    assert (record.id, record.emotion) == ("00002", "angry")
+    assert records_of(parse(tmp_path, "--data-option", "root=x y", "--layout", "llava")).options == {"root": "x y"}
+    with pytest.raises(SystemExit):
+        parse(tmp_path, "--data-option", "fold")
+    with pytest.raises(FileNotFoundError, match=r"'moods' is neither a JSON file nor one of afew, affectnet, common"):
+        records_of(parse(tmp_path, "--labels", "moods"))

@@ -9,6 +9,7 @@ import sys
 from argparse import ArgumentParser
 
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from emo_llama_hf.chat_input import closed_question
@@ -201,6 +202,11 @@ def test_wrong_settings_of_the_kinds():
         CategoryQuestions(questions=["How do they feel?"])
     with pytest.raises(ValueError, match="`per_minute`"):
         writer(requests_per_minute=0)
+
+
+def test_two_runs_do_not_write_one_output(records, tmp_path):
+    with FileLock(tmp_path / "o.lock"), pytest.raises(ValueError, match="another run is writing"):
+        run(records, tmp_path / "o", category=CategoryQuestions())
 
 
 def test_ids_must_be_unique(records, tmp_path):

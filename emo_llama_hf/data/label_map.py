@@ -42,7 +42,7 @@ class LabelMap:
         if not path.suffix and own.is_file():
             path = own
         if not path.is_file():
-            known = ", ".join(sorted(file.stem for file in LABEL_FOLDER.glob("*.json")))
+            known = ", ".join(sorted({file.stem for file in LABEL_FOLDER.glob("*.json")} - {"canonical"}))
             raise FileNotFoundError(f"`labels`: {str(path)!r} is neither a JSON file nor one of {known}.")
         try:
             labels = json.loads(path.read_text("utf-8"))["labels"]

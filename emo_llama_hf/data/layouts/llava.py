@@ -23,33 +23,35 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
     with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes` and `split`.
     """
     root = Path(root) if root is not None else path.parent
-    with open(path, encoding="utf-8-sig") as file:
-        for number, (row, item) in enumerate(_items(file, path)):
-            if isinstance(item, RecordError):
-                yield item
-                continue
-            try:
-                yield _record(item, row, root, number)
-            except (KeyError, TypeError, ValueError) as error:
-                yield RecordError(row, str(error))
+    for number, (row, item) in enumerate(_items(path)):
+        if isinstance(item, RecordError):
+            yield item
+            continue
+        try:
+            yield _record(item, row, root, number)
+        except (TypeError, ValueError) as error:
+            yield RecordError(row, str(error))
 
 
-def _items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | RecordError]]:
+def _items(path: Path) -> Iterator[tuple[str, dict | RecordError]]:
     """Each item and where it stands: lines of JSON lines, or elements of one array that is read piece by piece."""
-    start = file.read(1)
-    while start.isspace():
+    # What is not UTF-8 becomes surrogates, so that it spoils only the item that it is in.
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         start = file.read(1)
-    if start == "[":
-        yield from _array_items(file, path)
-        return
-    file.seek(0)
-    for number, line in enumerate(file, 1):
-        row = f"{path}:{number}"
-        if line.strip():
-            try:
-                yield row, json.loads(line)
-            except ValueError as error:
-                yield row, RecordError(row, f"is not JSON ({error})")
+        while start.isspace():
+            start = file.read(1)
+        if start == "[":
+            yield from _array_items(file, path)
+            return
+        file.seek(0)
+        for number, line in enumerate(file, 1):
+            row = f"{path}:{number}"
+            if line.strip():
+                try:
+                    line.encode()
+                    yield row, json.loads(line)
+                except ValueError as error:
+                    yield row, RecordError(row, f"is not JSON in UTF-8 ({error})")
 
 
 def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | RecordError]]:
@@ -62,8 +64,6 @@ def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | Record
         row = f"{path}[{index}]"
         try:
             item, end = decoder.raw_decode(text, position)
-            position, index = end, index + 1
-            yield row, item
         except json.JSONDecodeError as error:
             # What is wrong in the last few characters, or an open string, may be right with the next piece.
             open_ended = error.pos > len(text) - LONGEST_LITERAL or error.msg.startswith("Unterminated")
@@ -73,6 +73,13 @@ def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | Record
             piece = file.read(READ_SIZE)
             ended = not piece
             text, position = text[position:] + piece, 0
+            continue
+        try:
+            text[position:end].encode()
+            yield row, item
+        except UnicodeEncodeError as error:
+            yield row, RecordError(row, f"is not UTF-8 ({error})")
+        position, index = end, index + 1
 
 
 def _record(item: dict, row: str, root: Path, number: int) -> Record:
@@ -86,6 +93,9 @@ def _record(item: dict, row: str, root: Path, number: int) -> Record:
         raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
     if not visual.startswith(("http://", "https://")):
         visual = os.path.join(root, visual)
+    for name, wanted in (("emotion", str), ("attributes", dict), ("split", str)):
+        if not isinstance(item.get(name), (wanted, type(None))):
+            raise TypeError(f"`{name}` must be {wanted.__name__}, got {item[name]!r}")
     turns = item.get("conversations")
     return Record(
         id=str(item.get("id", number)),
@@ -115,6 +125,8 @@ def chat_messages(turns: list[dict], kind: str) -> list[dict]:
     messages: list[dict] = []
     shown = 0
     for turn in turns:
+        if not isinstance(turn, dict):
+            raise ValueError(f"a turn must be an object, got {turn!r}")
         role = ROLES.get(str(turn.get("from", turn.get("role"))))
         text = turn.get("value", turn.get("content"))
         if role is None or not isinstance(text, str):

@@ -13,12 +13,20 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
-from transformers.utils import can_return_tuple, torch_compilable_check
+from transformers.modeling_outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPooling,
+    CausalLMOutputWithPast,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, can_return_tuple, torch_compilable_check
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_emo_llama import EmoLlamaConfig
-from .modeling_face_info_mining import EmoLlamaFaceInfoMining
-from .modeling_face_prior import EmoLlamaFaceAnalysis, EmoLlamaFacePriorModel
+from .modeling_face_info_mining import EmoLlamaFaceInfoMining, EmoLlamaGatedFaceAttention
+from .modeling_face_prior import EmoLlamaFaceAnalysis, EmoLlamaFacePriorModel, EmoLlamaFourierPosition
 from .modeling_visual_tokens import EmoLlamaVisualTokens
 
 VISUAL_INPUTS = (
@@ -28,6 +36,7 @@ VISUAL_INPUTS = (
     "qformer_attention_mask",
     "face_pixel_values",
     "face_mask",
+    "vision_features",
     "visual_embeds",
 )
 
@@ -72,6 +81,20 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, EmoLlamaModel):
             init.normal_(module.query_tokens, std=self.config.initializer_range)
+        elif isinstance(module, EmoLlamaGatedFaceAttention):
+            init.zeros_(module.gate)
+        elif isinstance(module, EmoLlamaFourierPosition):
+            init.normal_(module.frequencies)
+
+
+class EmoLlamaVisionModel(InstructBlipVisionModel):
+    """The vision encoder up to its last norm, which only the Q-Former's input goes through."""
+
+    @merge_with_config_defaults
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> BaseModelOutput:
+        """Frames (F, 3, H, W) to raw features (F, 1 + N, D)."""
+        return self.encoder(inputs_embeds=self.embeddings(pixel_values), **kwargs)
 
 
 class EmoLlamaModel(EmoLlamaPreTrainedModel):
@@ -84,7 +107,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
 
     def __init__(self, config: EmoLlamaConfig):
         super().__init__(config)
-        self.vision_model = InstructBlipVisionModel(config.vision_config)
+        self.vision_model = EmoLlamaVisionModel(config.vision_config)
+        self.vision_model.post_layernorm.eps = 1e-5  # LLaMA-VID's `vlm_att_ln`, which is none of the encoder's norms
         self.qformer = InstructBlipQFormerModel(config.qformer_config)
         self.query_tokens = nn.Parameter(torch.zeros(1, config.num_query_tokens, config.qformer_config.hidden_size))
         self.visual_tokens = EmoLlamaVisualTokens(config)
@@ -119,15 +143,17 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         _check_pixels("face_pixel_values", face_pixel_values)
         return self.face_prior.analyze(face_pixel_values.to(self.face_prior.device))
 
+    @can_return_tuple
     def get_image_features(
         self,
-        pixel_values: torch.Tensor,
+        pixel_values: torch.Tensor | None,
         frame_counts: torch.Tensor,
         qformer_input_ids: torch.Tensor,
         qformer_attention_mask: torch.Tensor | None = None,
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
-        **kwargs,
+        vision_features: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
         """
         Visual tokens of every frame.
@@ -139,19 +165,25 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 The question that guides each visual.
             face_pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`, *optional*): one face crop a frame.
             face_mask (`torch.BoolTensor` of shape `(F,)`, *optional*): False where no face was found.
+            vision_features (`torch.FloatTensor` of shape `(F, N + 1, D)`, *optional*):
+                Raw vision features computed before, instead of `pixel_values`.
 
         Returns:
             `BaseModelOutputWithPooling`: `last_hidden_state` (F, N + 1, D), the raw vision features; `pooler_output`
-            (F, tokens a frame, E), the visual tokens.
+            (F, tokens a frame, E), the visual tokens; on request the vision encoder's `hidden_states`, `attentions`.
         """
-        _check_pixels("pixel_values", pixel_values)
-        frame_counts = frame_counts.to(pixel_values.device)
+        if pixel_values is not None:
+            _check_pixels("pixel_values", pixel_values)
+            vision = self.vision_model(pixel_values.to(self.vision_model.dtype), return_dict=True, **kwargs)
+        elif vision_features is not None:
+            vision = BaseModelOutput(last_hidden_state=vision_features.to(self.vision_model.dtype))
+        else:
+            raise ValueError("Give `pixel_values` or `vision_features`.")
+        raw = vision.last_hidden_state  # F, 1 + N, D
+        frame_counts = frame_counts.to(raw.device)
         torch_compilable_check(
-            frame_counts.sum() == pixel_values.shape[0],
-            lambda: (
-                f"`frame_counts` {frame_counts.tolist()} must sum to the {pixel_values.shape[0]} frames of "
-                f"`pixel_values`."
-            ),
+            frame_counts.sum() == raw.shape[0],
+            lambda: f"`frame_counts` {frame_counts.tolist()} must sum to the {raw.shape[0]} frames of `pixel_values`.",
         )
         torch_compilable_check(
             frame_counts.shape[0] == qformer_input_ids.shape[0],
@@ -160,9 +192,6 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 f"give one question a visual."
             ),
         )
-        # The model itself would return only the features after `post_layernorm`, and LLaMA-VID reads those before it.
-        embeddings = self.vision_model.embeddings(pixel_values.to(self.vision_model.dtype))
-        raw = self.vision_model.encoder(embeddings).last_hidden_state  # F, 1 + N, D
         queries = self._aggregate_clues(
             self.vision_model.post_layernorm(raw), frame_counts, qformer_input_ids, qformer_attention_mask
         )
@@ -180,11 +209,16 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                     f"and {face_mask.shape[0]} for {features.shape[0]} frames."
                 ),
             )
-            prior = self.face_prior(face_pixel_values)
+            prior = self.face_prior(face_pixel_values, return_dict=True)
             features = self.face_info_mining(
                 features, prior.face_map, prior.landmarks, face_mask.to(features.device, torch.bool)
             )
-        return BaseModelOutputWithPooling(last_hidden_state=raw, pooler_output=self.visual_tokens(features, queries))
+        return BaseModelOutputWithPooling(
+            last_hidden_state=raw,
+            pooler_output=self.visual_tokens(features, queries),
+            hidden_states=vision.hidden_states,
+            attentions=vision.attentions,
+        )
 
     def _aggregate_clues(self, features, frame_counts, input_ids, attention_mask) -> torch.Tensor:
         """The Q-Former's queries (F, Q, H) after they looked at normed features (F, 1 + N, D), question in mind."""
@@ -217,14 +251,16 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         qformer_attention_mask: torch.Tensor | None = None,
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
+        vision_features: torch.Tensor | None = None,
         visual_embeds: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> EmoLlamaModelOutputWithPast:
         """
         Args:
             input_ids (`torch.LongTensor` of shape `(B, T)`):
                 Tokens; `config.image_token_id` stands wherever a visual token goes, frame after frame.
-            pixel_values, frame_counts, qformer_input_ids, qformer_attention_mask, face_pixel_values, face_mask:
+            pixel_values, frame_counts, qformer_input_ids, qformer_attention_mask, face_pixel_values, face_mask,
+            vision_features:
                 See [`~EmoLlamaModel.get_image_features`].
             visual_embeds (`torch.FloatTensor` of shape `(visual tokens, E)`, *optional*):
                 Visual tokens computed before, instead of `pixel_values`.
@@ -234,9 +270,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
-        if pixel_values is not None:
-            if visual_embeds is not None:
-                raise ValueError("Give either `pixel_values` or `visual_embeds`, not both.")
+        if pixel_values is not None or vision_features is not None:
+            if visual_embeds is not None or (pixel_values is not None and vision_features is not None):
+                raise ValueError("Give only one of `pixel_values`, `vision_features` and `visual_embeds`.")
             if frame_counts is None or qformer_input_ids is None:
                 raise ValueError(
                     "`pixel_values` needs `frame_counts` and `qformer_input_ids`: the processor makes them."
@@ -248,6 +284,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 qformer_attention_mask,
                 face_pixel_values,
                 face_mask,
+                vision_features,
+                return_dict=True,
             ).pooler_output.flatten(0, 1)
         if input_ids is not None:
             inputs_embeds = self._embed(input_ids, visual_embeds)
@@ -293,6 +331,7 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
     """EmoLlama with a language modelling head: images, clips or a chat and a question in, an answer out."""
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
 
     def __init__(self, config: EmoLlamaConfig):
         super().__init__(config)
@@ -329,10 +368,11 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         qformer_attention_mask: torch.Tensor | None = None,
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
+        vision_features: torch.Tensor | None = None,
         visual_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
-        **kwargs,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> EmoLlamaCausalLMOutputWithPast:
         """
         Args:
@@ -354,6 +394,7 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             qformer_attention_mask=qformer_attention_mask,
             face_pixel_values=face_pixel_values,
             face_mask=face_mask,
+            vision_features=vision_features,
             visual_embeds=visual_embeds,
             **kwargs,
         )

@@ -134,6 +134,18 @@ def test_precomputed_visual_tokens_give_the_same_logits(model, samples):
 
 
 @torch.no_grad()
+def test_precomputed_vision_features_give_the_same_logits(model, samples):
+    visual = {name: value for name, value in samples[3].items() if name != "input_ids"}
+    features = model.get_image_features(**visual).last_hidden_state
+    given = {name: value for name, value in samples[3].items() if name != "pixel_values"}
+    torch.testing.assert_close(model(**given, vision_features=features).logits, model(**samples[3]).logits)
+    beams = {**GREEDY, "num_beams": 2}
+    assert torch.equal(
+        model.generate(**given, vision_features=features, **beams), model.generate(**samples[3], **beams)
+    )
+
+
+@torch.no_grad()
 def test_every_turn_is_guided_by_its_own_question(model, samples):
     """Two visuals of one sample see only their own question: LLaMA-VID's rule that keeps the cache valid."""
     sample = samples[3]

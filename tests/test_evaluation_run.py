@@ -11,8 +11,9 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
+import training_run
 from emo_llama_hf.evaluation import ChatModelPredictor, cli, evaluate
-from emo_llama_hf.evaluation.load_predictor import load_predictor
+from emo_llama_hf.evaluation.load_predictor import load_network, load_predictor
 from emotion_samples import EMOTIONS, drawn_face, face_folders, face_samples, picture, sample
 from evaluation_run import evaluation_samples, run
 from test_training_distributed import free_port
@@ -100,6 +101,17 @@ class TestEmoLlama:
         entries = [json.loads(line) for line in text.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
         assert len(entries) == len(evaluation_samples())
         assert without_ece(report) == without_ece(whole[0])
+
+    def test_an_adapter(self, tmp_path):
+        """A folder of `train` is evaluated with all that it learned."""
+        trainer = training_run.run(tmp_path, {"max_steps": 3})
+        with torch.no_grad():
+            batch = trainer.data_collator(face_samples(2))
+            expected = trainer.model.eval()(**batch).logits
+            network = load_network(str(tmp_path))
+            assert not hasattr(network, "peft_config")
+            assert torch.allclose(network.eval()(**batch).logits, expected, atol=1e-5)
+        assert load_predictor(str(tmp_path), device="cpu")[0].labels == network.config.emotion_labels
 
     def test_other_settings_are_refused(self, tmp_path):
         predictor, processor = load_predictor(None, EMOTIONS, device="cpu", max_new_tokens=2)

@@ -10,17 +10,24 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
+from packaging import version
 from peft import PeftModel
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments
+from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training import cli as train_cli
+from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
 from tiny_model import EMBEDDED
-from training_run import history, run
+from training_run import TRAINING, history, run
 
 TESTS = Path(__file__).parent
+before_5_23 = pytest.mark.skipif(
+    version.parse(transformers.__version__) < version.parse("5.23"),
+    reason="transformers before 5.23 loads an adapter's LoRA weights, but not its `modules_to_save`",
+)
 
 
 def close(first: list[tuple], second: list[tuple]) -> bool:
@@ -96,12 +103,14 @@ class TestAdapter:
             assert torch.allclose(model(**batch).logits, logits, atol=1e-5)
             assert not torch.allclose(self.base()(**batch).logits, logits, atol=1e-3)
 
+    @before_5_23
     def test_load_adapter(self, finished, batch, logits):
         model = self.base()
         model.load_adapter(str(finished[1]))
         with torch.no_grad():
             assert torch.allclose(model.eval()(**batch).logits, logits, atol=1e-5)
 
+    @before_5_23
     def test_auto_model_of_the_output_folder(self, finished, batch, logits):
         model = AutoModelForImageTextToText.from_pretrained(finished[1]).eval()
         with torch.no_grad():
@@ -276,6 +285,21 @@ def _weights(folder: Path) -> dict:
     from safetensors.torch import load_file
 
     return load_file(folder / "adapter_model.safetensors")
+
+
+def test_it_learns_to_see(tmp_path):
+    """Trained from nothing, it tells unseen drawn faces apart well above chance, which is one third."""
+    arguments = EmoLlamaTrainingArguments(
+        str(tmp_path),
+        **{**TRAINING, "per_device_train_batch_size": 16, "max_steps": 160, "learning_rate": 3e-3},
+        warmup_steps=10,
+    )
+    arguments.eval_strategy = arguments.save_strategy = "no"
+    arguments.load_best_model_at_end = False
+    arguments.class_balance, arguments.closed_set_weight = 0.0, 3.0
+    tuning = TuningArguments(lora_rank=0, parts=list(PARTS), emotion_labels=EMOTIONS)
+    faces = face_samples(150)
+    assert train(arguments, tuning, faces[:96], faces[96:]).evaluate()["eval_uar"] > 0.5
 
 
 class TestRecords:

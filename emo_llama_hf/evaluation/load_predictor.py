@@ -2,7 +2,9 @@
 
 import torch
 from accelerate import PartialState
+from peft import PeftConfig, PeftModel
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import find_adapter_config_file
 
 from ..data.label_map import canonical_labels
 from ..labels import check_labels
@@ -35,7 +37,7 @@ def load_predictor(
     cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
     state = PartialState(cpu=cpu)
     device = state.device if device is None else torch.device(device)
-    network = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(device).eval()
+    network = load_network(model, dtype).to(device).eval()
     processor = AutoProcessor.from_pretrained(model)
     if isinstance(processor, EmoLlamaProcessor):
         labels = check_labels(labels or network.config.emotion_labels)
@@ -44,3 +46,16 @@ def load_predictor(
     reader.face_detector = None  # other models look at whole pictures
     labels = check_labels(labels or canonical_labels()[:7])
     return ChatModelPredictor(network, processor, labels, max_new_tokens), reader
+
+
+def load_network(model: str, dtype: str = "auto"):
+    """
+    A model, or the merged one of a folder or hub id that holds a PEFT adapter.
+
+    `from_pretrained` would load an adapter too, but transformers 5.17 then forgets the parts saved as a whole.
+    """
+    if find_adapter_config_file(model) is None:
+        return AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+    base = PeftConfig.from_pretrained(model).base_model_name_or_path
+    network = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype)
+    return PeftModel.from_pretrained(network, model).merge_and_unload()

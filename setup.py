@@ -13,6 +13,27 @@ for folder in FOLDERS:
     packages += [f"emo_llama_hf.{folder}"]
     package_dir[f"emo_llama_hf.{folder}"] = folder
 
+EXTRAS = {
+    "train": ["matplotlib>=3.9", "pyarrow>=17", "tensorboard>=2.18"],
+    "gemini": ["google-genai>=1.75"],
+    "openai": ["openai>=2.54"],
+    "demo": ["gradio>=5"],
+}
+EXTRAS["test"] = [
+    *EXTRAS["train"],
+    *EXTRAS["gemini"],
+    *EXTRAS["openai"],
+    "hypothesis>=6",
+    "mypy>=1.15",
+    "parameterized>=0.9",
+    "pytest>=8",
+    "pytest-cov>=5",
+    "ruff>=0.12",
+    "scikit-learn>=1.5",
+    "setuptools>=77",
+    "trl>=1",
+]
+
 setup(
     name="emo_llama_hf",
     version="0.1.0",
@@ -24,7 +45,7 @@ setup(
     python_requires=">=3.10",
     packages=packages,
     package_dir=package_dir,
-    package_data={"emo_llama_hf": ["py.typed", "embedded/**/*"]},
+    package_data={"emo_llama_hf": ["py.typed", "embedded/**/*", "data/labels/*", "instruct/texts/*"]},
     install_requires=[
         "transformers>=5.17,<6",
         "torch>=2.11",
@@ -35,20 +56,9 @@ setup(
         "pillow>=11",
         "av>=15.1",
         "sentencepiece>=0.2",
+        "filelock>=3.16",
         "protobuf>=5",  # transformers reads `tokenizer.model` with it
     ],
-    extras_require={
-        "test": [
-            "pytest>=8",
-            "pytest-cov>=5",
-            "hypothesis>=6",
-            "ruff>=0.12",
-            "mypy>=1.15",
-            "parameterized>=0.9",
-            "setuptools>=77",
-        ],
-        "train": ["datasets>=4", "matplotlib>=3.9", "tensorboard>=2.18"],
-        "demo": ["gradio>=5"],
-    },
+    extras_require=EXTRAS,
     entry_points={"console_scripts": ["emo-llama=emo_llama_hf.cli:main"]},
 )

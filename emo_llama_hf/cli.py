@@ -12,10 +12,15 @@ from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, TextStreamer, pipeline
 from transformers.utils import logging
 
+from .conversion.cli import add_parser as add_convert
+from .data.cli import add_parser as add_prepare
+from .evaluation.cli import add_parser as add_evaluate
+from .instruct.cli import add_parser as add_instruct
 from .modeling.configuration_emo_llama import EmoLlamaConfig
 from .pipeline import EmotionChatPipeline
 from .processing.media_kind import is_video
 from .registration import default_model
+from .training.cli import add_parser as add_train
 
 
 class UserError(Exception):
@@ -63,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", parents=[common], help="describe a model")
     info.set_defaults(run=_info)
+
+    for add_parser in (add_prepare, add_instruct, add_train, add_evaluate, add_convert):
+        add_parser(commands)
     return parser
 
 

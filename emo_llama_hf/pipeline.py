@@ -183,7 +183,7 @@ class EmotionChatPipeline(Pipeline):
     def _pixels(self, visual: Visual) -> dict[str, torch.Tensor]:
         inputs = self.processor.visual_inputs([visual], return_tensors="pt")
         if self.model.config.face_config is None:
-            inputs = {name: value for name, value in inputs.items() if not name.startswith("face_")}
+            inputs = _without(inputs, "face_pixel_values", "face_mask")
         return {name: torch.as_tensor(value) for name, value in inputs.items()}
 
     def _forward(self, model_inputs: dict, **generate_kwargs) -> dict:
@@ -195,7 +195,7 @@ class EmotionChatPipeline(Pipeline):
     def _answer(self, subjects: list[Subject], generate_kwargs: dict) -> list[dict]:
         perceived = self._perceive(subjects)
         attributes = [_written(subject, rows) for subject, rows in zip(subjects, perceived, strict=True)]
-        text, embeds = self._read(
+        text, embeds, features = self._read(
             [subject.prompt for subject in subjects],
             [subject.visuals for subject in subjects],
             [subject.pixels for subject in subjects],
@@ -206,8 +206,12 @@ class EmotionChatPipeline(Pipeline):
         last_attributes = [row[-1:] for row in attributes]
         closed_embeds = embeds
         if any(subject.prompt != subject.closed_prompt for subject in subjects):
-            pixels = [subject.pixels[-1:] for subject in subjects]
-            _, closed_embeds = self._read(prompts, lasts, pixels, last_attributes)
+            # Another question reads other tokens of the same vision features.
+            seen = [
+                [{**_without(subject.pixels[-1], "pixel_values"), "vision_features": part[-len(last[0].frames) :]}]
+                for subject, part, last in zip(subjects, features, lasts, strict=True)
+            ]
+            _, closed_embeds, _ = self._read(prompts, lasts, seen, last_attributes)
         scores = label_scores(
             self.model, self.processor, prompts, lasts, closed_embeds, subjects[0].labels, last_attributes
         ).tolist()
@@ -220,8 +224,8 @@ class EmotionChatPipeline(Pipeline):
             for i, subject in enumerate(subjects)
         ]
 
-    def _read(self, prompts, visuals, pixels, attributes) -> tuple[dict, list[torch.Tensor]]:
-        """Left-padded tokens of prompts, and the visual tokens (tokens, E) that belong to each."""
+    def _read(self, prompts, visuals, pixels, attributes) -> tuple[dict, list[torch.Tensor], list[torch.Tensor]]:
+        """Left-padded tokens of prompts; the visual tokens (tokens, E) and vision features (F, N + 1, D) of each."""
         text = self.processor.text_inputs(
             prompts,
             [visual for row in visuals for visual in row],
@@ -232,13 +236,14 @@ class EmotionChatPipeline(Pipeline):
         )
         text = {name: value.to(self.device) for name, value in text.items()}
         flat = [values for row in pixels for values in row]
-        features = self.model.get_image_features(
+        outputs = self.model.get_image_features(
             **{name: torch.cat([values[name] for values in flat]).to(self.device) for name in flat[0]},
             qformer_input_ids=text.pop("qformer_input_ids"),
             qformer_attention_mask=text.pop("qformer_attention_mask"),
-        ).pooler_output  # F, tokens a frame, E
+        )
         frames = [sum(len(visual.frames) for visual in row) for row in visuals]
-        return text, [part.flatten(0, 1) for part in features.split(frames)]
+        tokens = [part.flatten(0, 1) for part in outputs.pooler_output.split(frames)]
+        return text, tokens, list(outputs.last_hidden_state.split(frames))
 
     def _perceive(self, subjects: list[Subject]) -> list[list[list[dict | None]]]:
         """Of each frame of each visual of each subject: age, gender and race by probability, `None` without a face."""
@@ -322,6 +327,10 @@ class EmotionChatPipeline(Pipeline):
             times = [frame["timestamp"] for frame in faces]
             frames = frames_at(source, times, self.processor.on_video_error)
         return [annotate_frame(frame, seen["faces"], caption) for frame, seen in zip(frames, faces, strict=True)]
+
+
+def _without(inputs: dict, *names: str) -> dict:
+    return {name: value for name, value in inputs.items() if name not in names}
 
 
 def _written(subject: Subject, perceived: list[list[dict | None]]) -> list[dict | None]:

@@ -146,9 +146,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
     @can_return_tuple
     def get_image_features(
         self,
-        pixel_values: torch.Tensor | None,
-        frame_counts: torch.Tensor,
-        qformer_input_ids: torch.Tensor,
+        pixel_values: torch.Tensor | None = None,
+        frame_counts: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
         qformer_attention_mask: torch.Tensor | None = None,
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
@@ -172,6 +172,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             `BaseModelOutputWithPooling`: `last_hidden_state` (F, N + 1, D), the raw vision features; `pooler_output`
             (F, tokens a frame, E), the visual tokens; on request the vision encoder's `hidden_states`, `attentions`.
         """
+        if frame_counts is None or qformer_input_ids is None:
+            raise ValueError("Visual inputs need `frame_counts` and `qformer_input_ids`: the processor makes them.")
         if pixel_values is not None:
             _check_pixels("pixel_values", pixel_values)
             vision = self.vision_model(pixel_values.to(self.vision_model.dtype), return_dict=True, **kwargs)
@@ -273,10 +275,6 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         if pixel_values is not None or vision_features is not None:
             if visual_embeds is not None or (pixel_values is not None and vision_features is not None):
                 raise ValueError("Give only one of `pixel_values`, `vision_features` and `visual_embeds`.")
-            if frame_counts is None or qformer_input_ids is None:
-                raise ValueError(
-                    "`pixel_values` needs `frame_counts` and `qformer_input_ids`: the processor makes them."
-                )
             visual_embeds = self.get_image_features(
                 pixel_values,
                 frame_counts,

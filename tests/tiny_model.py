@@ -50,7 +50,7 @@ def tiny_tokenizer(folder: Path) -> LlamaTokenizer:
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.model").write_bytes(model.getvalue())
-    return LlamaTokenizer.from_pretrained(folder, pad_token="<unk>", legacy=True)
+    return LlamaTokenizer.from_pretrained(folder, pad_token="<unk>", legacy=True, add_bos_token=True)
 
 
 def tiny_qformer_tokenizer() -> BertTokenizer:

@@ -28,6 +28,7 @@ EXTRAS["test"] = [
     "parameterized>=0.9",
     "pytest>=8",
     "pytest-cov>=5",
+    "pytest-xdist>=3.6",
     "ruff>=0.12",
     "scikit-learn>=1.5",
     "setuptools>=77",

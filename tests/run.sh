@@ -32,5 +32,6 @@ python tests/common/fetch.py || echo "Tests that need transformers' own test cla
 if (($#)); then
     python -m pytest "$@"
 else
-    python -m pytest --cov --cov-report=term --cov-fail-under=90
+    # One process a core, and one thread in each.
+    OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-fail-under=90
 fi

@@ -6,6 +6,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
+from ..modeling.modeling_face_prior import EmoLlamaFourierPosition
 
 # What users call a part, and the module of `EmoLlamaModel` that it is.
 PARTS = {
@@ -77,10 +78,9 @@ def make_trainable(
         model.model.query_tokens.requires_grad_(True)
     if "language_model" in present:
         model.lm_head.requires_grad_(True)
-    if "face_prior" in present:
-        model.model.face_prior.position.frequencies.requires_grad_(False)
-    if "face_info_mining" in present:
-        model.model.face_info_mining.position.frequencies.requires_grad_(False)
+    for module in model.modules():
+        if isinstance(module, EmoLlamaFourierPosition):  # its frequencies are drawn once, not learned
+            module.frequencies.requires_grad_(False)
     if not present:
         raise ValueError("`parts` is empty and `lora_rank` is 0: nothing would learn.")
     return model

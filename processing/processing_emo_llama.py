@@ -383,7 +383,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         }
         folder = os.path.join(kwargs.get("subfolder") or "", FACE_DETECTOR_FOLDER)
         source = os.path.join(pretrained_model_name_or_path, folder)
-        if os.path.isdir(source):  # given as a subfolder, a PEFT adapter in the folder above would be taken for its own
+        if os.path.isdir(source):  # as a subfolder it would be taken for part of a PEFT adapter above it
             return [*arguments, EmoLlamaFaceDetector.from_pretrained(source)]
         detector = EmoLlamaFaceDetector.from_pretrained(pretrained_model_name_or_path, subfolder=folder, **hub_kwargs)
         return [*arguments, detector]

@@ -21,10 +21,7 @@ from .pipeline import EmotionChatPipeline
 from .processing.media_kind import is_video
 from .registration import default_model
 from .training.cli import add_parser as add_train
-
-
-class UserError(Exception):
-    """A mistake of the user's, told in one line instead of a traceback."""
+from .user_error import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:

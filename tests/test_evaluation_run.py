@@ -213,7 +213,7 @@ class TestCommand:
         assert report["likelihood"]["support"]["happy"] == 2
 
     def test_mistakes_are_one_line(self, tmp_path):
-        from emo_llama_hf.cli import UserError
+        from emo_llama_hf.user_error import UserError
 
         options = self.options(str(tmp_path / "nowhere"), "--output", str(tmp_path / "out"), "--device", "cpu")
         with pytest.raises(UserError, match="nowhere"):

@@ -350,7 +350,7 @@ class TestCommand:
         assert history(tmp_path / "out", "eval_uar")[0][0] == 2
 
     def test_mistakes_are_one_line(self, tmp_path):
-        from emo_llama_hf.cli import UserError
+        from emo_llama_hf.user_error import UserError
 
         for arguments in (
             [str(tmp_path / "nowhere"), "--output_dir", str(tmp_path)],

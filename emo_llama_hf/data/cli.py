@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from ..user_error import UserError
 from .options import add_data_options, records_of
 
 
@@ -31,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
     """Prepare; returns the exit code: 1 when records were skipped."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from ..cli import UserError
     from ..registration import default_model
     from .face_cache import default_cache
     from .prepare import prepare

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..data.options import add_data_options, records_of
+from ..user_error import UserError
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
@@ -30,7 +31,6 @@ def run(options: argparse.Namespace) -> int:
     """Evaluate; returns the exit code: 1 when samples could not be read."""
     from accelerate import PartialState
 
-    from ..cli import UserError
     from .evaluate import evaluate
     from .load_predictor import load_predictor
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..data.options import add_data_options, records_of
+from ..user_error import UserError
 
 WRITERS = ("template", "gemini", "openai")
 KINDS = ("category", "conversation")
@@ -52,7 +53,6 @@ def _kinds(text: str) -> tuple[str, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Write; returns the exit code: 1 when a record failed or was skipped."""
-    from ..cli import UserError
     from ..data.label_map import LabelMap
     from ..data.record import Record, RecordError
     from .category import CategoryQuestions
@@ -102,7 +102,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _writer(options: argparse.Namespace):
-    from ..cli import UserError
 
     if options.writer == "template":
         from .template_writer import TemplateWriter

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from ..user_error import UserError
+
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add `train` to the command line's subparsers; the parsed arguments' `run` runs it."""
@@ -18,7 +20,6 @@ def run(options: argparse.Namespace) -> int:
     from accelerate import PartialState
     from transformers import AutoConfig, HfArgumentParser
 
-    from ..cli import UserError
     from ..data.face_cache import FaceCache, default_cache
     from ..data.options import add_data_options, records_of
     from ..registration import default_model

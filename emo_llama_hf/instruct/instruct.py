@@ -113,6 +113,8 @@ class _Run:
         progress: bool,
     ) -> InstructReport:
         report = self.report
+        if self.conversation is not None:
+            self.conversation.stopped.clear()  # an earlier run that failed has set it
         ids: dict[str, None] = {}  # in order; the only thing kept of every record
         running: dict[Future, Record] = {}
         bar = tqdm(desc="instruct", unit="record", disable=not progress)

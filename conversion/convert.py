@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -261,8 +262,8 @@ def write(conversion: Conversion, output: Path, name: str, max_shard_size: str |
 def _face_detector(mtcnn: str | Path | None, wanted: bool) -> EmoLlamaFaceDetector | None:
     """The converted detector, the package's own where a face prior needs one, or none."""
     if mtcnn is None:
-        embedded = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "embedded" / "face_detector"
-        return EmoLlamaFaceDetector.from_pretrained(embedded) if wanted else None
+        embedded = files("emo_llama_hf") / "embedded" / "face_detector"
+        return EmoLlamaFaceDetector.from_pretrained(str(embedded)) if wanted else None
     if not wanted:
         raise ConversionError("`mtcnn` was given without `facexformer`: a model without a face prior needs no faces.")
     with tempfile.TemporaryDirectory() as folder:

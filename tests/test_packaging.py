@@ -81,6 +81,18 @@ def test_wheel_imports_from_anywhere(installed, tmp_path):
     assert locations(tmp_path, installed) == expected
 
 
+def test_installed_command_converts(installed, tmp_path):
+    """With a face prior it needs the face detector that lies in the package, wherever that is installed."""
+    fixtures = ROOT / "tests" / "fixtures"
+    command = [sys.executable, "-m", "emo_llama_hf.cli", "convert", str(fixtures / "llama_vid" / "b_grid"), "out"]
+    command += ["--facexformer", str(fixtures / "facexformer")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}
+    environment["PYTHONPATH"] = str(installed)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "face_detector" / "model.safetensors").is_file()
+
+
 @pytest.mark.parametrize("path", ["wheel", "as the tests run"])
 def test_imports_in_the_root_of_a_checkout(installed, path):
     # There the bare folder emo_llama_hf/, first on sys.path, hides whatever is installed.

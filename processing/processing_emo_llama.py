@@ -1,6 +1,7 @@
 """Processor of EmoLlama: pictures, clips and chats to model inputs."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -408,7 +409,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         return [
             (next(sources[token]), token == self.video_token)
             for text in texts
-            for token in _find_all(text, [self.image_token, self.video_token])
+            for token in re.findall(f"{re.escape(self.image_token)}|{re.escape(self.video_token)}", text)
         ]
 
     def _guiding_questions(self, texts: list[str], visuals: list[Visual], questions) -> list[str]:
@@ -429,13 +430,10 @@ class EmoLlamaProcessor(ProcessorMixin):
         return questions
 
     def _questions_in(self, text: str) -> list[str]:
-        positions, start = [], text.find(self.image_token)
-        while start >= 0:
-            positions.append(start)
-            start = text.find(self.image_token, start + 1)
+        positions = [match.start() for match in re.finditer(re.escape(self.image_token), text)]
         if self.question_guide == "latest":
             last = text.rfind(self.user_prefix)
-            positions = [max(last, 0) + len(self.user_prefix) if last >= 0 else 0] * len(positions)
+            positions = [0 if last < 0 else last + len(self.user_prefix)] * len(positions)
         turns = [turn_of(text, position, self.user_prefix, self.assistant_prefix) for position in positions]
         return [turn.replace(self.image_token, " ").strip() for turn in turns]
 
@@ -487,20 +485,6 @@ def _per_text(sources, clips: bool = False) -> list[list]:
 
 def _is_frame(value) -> bool:
     return isinstance(value, Image.Image) or getattr(value, "ndim", 0) in (2, 3)
-
-
-def _find_all(text: str, tokens: list[str]) -> list[str]:
-    """The tokens that occur in a text, in order."""
-    found = []
-    position = 0
-    while position < len(text):
-        hits = [(at, token) for token in tokens if (at := text.find(token, position)) >= 0]
-        if not hits:
-            break
-        at, token = min(hits)
-        found.append(token)
-        position = at + len(token)
-    return found
 
 
 __all__ = ["EmoLlamaProcessor"]

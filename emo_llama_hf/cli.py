@@ -138,11 +138,12 @@ def _describe(file: str, result: dict) -> str:
     if "error" in result:
         return f"{file}: error: {result['error']}"
     ranked = sorted(result["scores"].items(), key=lambda item: -item[1])[:3]
+    emotions = ", ".join(f"{label} {score:.0%}" for label, score in ranked)
     frames = result["faces"] if result["faces"] and "faces" in result["faces"][0] else [result]
     faces = max(len(frame["faces"]) for frame in frames)
     lines = [
         f"{file}: {result['generated_text']}",
-        f"  perceived emotion: {', '.join(f'{label} {score:.0%}' for label, score in ranked)}",
+        f"  perceived emotion: {'none, no face was found' if result['emotion'] is None else emotions}",
         f"  faces: {faces}" + (f" in {result['num_frames']} frames" if result["num_frames"] > 1 else ""),
     ]
     if "problem" in result:

@@ -1,6 +1,9 @@
 """Probability of each label of a closed set, from the language model's likelihood of its words."""
 
+from itertools import takewhile
+
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from .processing.processing_emo_llama import EmoLlamaProcessor
 from .processing.visual import Visual
@@ -41,32 +44,60 @@ def label_scores(
         attributes (`list[list[dict | None]]`): perceived attributes of each visual, written into the prompt.
 
     Returns:
-        `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1.
+        `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1; calibrated as far as the
+        processor's `label_temperature` does it.
     """
     ends = [" " + processor.defuse(label) + processor.tokenizer.eos_token for label in labels]
 
-    def tokens(endings: list[str]) -> dict:
+    def tokens(endings: list[str]) -> list[list[int]]:
         return processor.text_inputs(
             [prompt + ending for prompt in prompts for ending in endings],
             [visual for row in visuals for _ in endings for visual in row],
             attributes=[values for row in attributes for _ in endings for values in row],
-            return_tensors="pt",
-            padding=True,
-            padding_side="right",
-        )
+            padding=False,
+        )["input_ids"]
 
-    starts = tokens([""])["attention_mask"].sum(1).repeat_interleave(len(labels))  # where each answer begins
+    count = len(labels)
+    starts = [len(row) for row in tokens([""]) for _ in labels]  # where each answer begins
     answers = tokens(ends)
-    input_ids, mask = answers["input_ids"], answers["attention_mask"]
-    embeds = [part for part in visual_embeds for _ in labels]
-    logits = model(
-        input_ids=input_ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        visual_embeds=torch.cat(embeds) if any(visuals) else None,
-        use_cache=False,
-    ).logits
-    logp = logits[:, :-1].float().log_softmax(-1).cpu()
-    likelihood = logp.gather(-1, input_ids[:, 1:].clamp(max=logp.shape[-1] - 1).unsqueeze(-1)).squeeze(-1)
-    positions = torch.arange(1, input_ids.shape[1])
-    answered = (positions >= starts[:, None]) & mask[:, 1:].bool()
-    return (likelihood * answered).sum(1).unflatten(0, (len(prompts), len(labels))).softmax(-1)
+    # The prompt is read once. A tokenizer may join its end with an answer, so it goes as far as its answers agree.
+    agreed = [_agreed(answers[i : i + count]) for i in range(0, len(answers), count)]
+    shared = [min(start, length) for start, length in zip(starts[::count], agreed, strict=True)]
+    prompt_ids, prompt_mask = _padded([row[:n] for row, n in zip(answers[::count], shared, strict=True)], "left")
+    read = model(
+        input_ids=prompt_ids.to(model.device),
+        attention_mask=prompt_mask.to(model.device),
+        position_ids=(prompt_mask.cumsum(1) - 1).clamp(min=0).to(model.device),
+        visual_embeds=torch.cat(visual_embeds) if any(visuals) else None,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    cache = read.past_key_values
+    cache.batch_repeat_interleave(count)
+    begins = torch.tensor(shared).repeat_interleave(count)[:, None]
+    ids, mask = _padded([row[n:] for row, n in zip(answers, begins.flatten().tolist(), strict=True)], "right")
+    positions = begins + torch.arange(ids.shape[1])
+    outputs = model(
+        input_ids=ids[:, :-1].to(model.device),
+        attention_mask=torch.cat([prompt_mask.repeat_interleave(count, 0), mask[:, :-1]], 1).to(model.device),
+        position_ids=positions[:, :-1].to(model.device),
+        past_key_values=cache,
+        use_cache=True,
+    )
+    logits = torch.cat([read.logits.repeat_interleave(count, 0), outputs.logits], 1)
+    likelihood = logits.float().log_softmax(-1).cpu().gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+    answered = mask * (positions >= torch.tensor(starts)[:, None])
+    total = (likelihood * answered).sum(1).unflatten(0, (len(prompts), count))
+    return (total / processor.label_temperature).softmax(-1)
+
+
+def _agreed(rows: list[list[int]]) -> int:
+    """How many tokens all rows begin with."""
+    return sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, zip(*rows, strict=False)))
+
+
+def _padded(rows: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids (B, T), padded on one side with 0, and their attention mask."""
+    ids = [torch.tensor(row) for row in rows]
+    mask = [torch.ones_like(row) for row in ids]
+    return pad_sequence(ids, True, padding_side=side), pad_sequence(mask, True, padding_side=side)

@@ -1,7 +1,7 @@
 """`pipeline("emotion-chat")`: a picture, a clip or a chat in; an answer, the perceived emotion and the faces out."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import GeneratorType
 
 import torch
@@ -15,6 +15,7 @@ from transformers.utils.chat_template_utils import is_valid_message
 from .annotation import annotate_frame
 from .chat_input import check_question, closed_question, read_input, visual_sources
 from .labels import check_labels, label_scores
+from .modeling.modeling_face_prior import EmoLlamaFacePriorOutput
 from .processing.frame_sampling import frames_at
 from .processing.visual import Visual
 from .result import faces_of, likeliest, mean_over_frames
@@ -33,6 +34,7 @@ class Subject:
     closed_prompt: str  # asks which of the labels it is, about the last visual
     labels: list[str]
     attributes: dict | bool | None  # the user's for the last visual, False for none
+    perceived: list[list[dict | None]]  # of each frame of each visual: age, gender and race by probability
 
 
 class EmotionChatPipeline(Pipeline):
@@ -82,7 +84,8 @@ class EmotionChatPipeline(Pipeline):
             `dict`, or a list or iterator of them:
 
             - `generated_text`: the answer, a list of them with `num_return_sequences`;
-            - `emotion`, the likeliest label, and `scores`, the probability of each;
+            - `scores`, the probability of each label, and `emotion`, the likeliest one; it is `None` where a face was
+              looked for and none was found;
             - `faces`: of a picture, or `{"timestamp", "faces"}` of each sampled frame of a clip: `box`, `confidence`,
               `landmarks`, `chosen` and, of the chosen one, `perceived`;
             - `face_sources`: what each frame's face crop is, `"detected"`, `"full_frame"` or `"none"`;
@@ -169,8 +172,11 @@ class EmotionChatPipeline(Pipeline):
         closed = [{"type": kind}, {"type": "text", "text": closed_question(kind, labels)}]
         closed_prompt = self._prompt([{"role": "user", "content": closed}])
         pixels = [self._pixels(visual) for visual in earlier]
+        nothing: list[list[dict | None]] = [[None] * len(visual.frames) for visual in visuals]
         return [
-            Subject([*earlier, visual], [*pixels, self._pixels(visual)], prompt, closed_prompt, labels, attributes)
+            Subject(
+                [*earlier, visual], [*pixels, self._pixels(visual)], prompt, closed_prompt, labels, attributes, nothing
+            )
             for visual in self.processor.find_faces([last])
         ]
 
@@ -193,8 +199,8 @@ class EmotionChatPipeline(Pipeline):
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 
     def _answer(self, subjects: list[Subject], generate_kwargs: dict) -> list[dict]:
-        perceived = self._perceive(subjects)
-        attributes = [_written(subject, rows) for subject, rows in zip(subjects, perceived, strict=True)]
+        subjects = self._look_at_faces(subjects)
+        attributes = [_written(subject) for subject in subjects]
         text, embeds, features = self._read(
             [subject.prompt for subject in subjects],
             [subject.visuals for subject in subjects],
@@ -206,7 +212,7 @@ class EmotionChatPipeline(Pipeline):
         last_attributes = [row[-1:] for row in attributes]
         closed_embeds = embeds
         if any(subject.prompt != subject.closed_prompt for subject in subjects):
-            # Another question reads other tokens of the same vision features.
+            # Another question reads other tokens of the same vision and face features.
             seen = [
                 [{**_without(subject.pixels[-1], "pixel_values"), "vision_features": part[-len(last[0].frames) :]}]
                 for subject, part, last in zip(subjects, features, lasts, strict=True)
@@ -220,8 +226,7 @@ class EmotionChatPipeline(Pipeline):
         answers = self.processor.batch_decode(tokens, skip_special_tokens=True)
         each = len(answers) // len(subjects)
         return [
-            self._result(subject, perceived[i][-1], answers[i * each : (i + 1) * each], scores[i])
-            for i, subject in enumerate(subjects)
+            self._result(subject, answers[i * each : (i + 1) * each], scores[i]) for i, subject in enumerate(subjects)
         ]
 
     def _read(self, prompts, visuals, pixels, attributes) -> tuple[dict, list[torch.Tensor], list[torch.Tensor]]:
@@ -245,47 +250,48 @@ class EmotionChatPipeline(Pipeline):
         tokens = [part.flatten(0, 1) for part in outputs.pooler_output.split(frames)]
         return text, tokens, list(outputs.last_hidden_state.split(frames))
 
-    def _perceive(self, subjects: list[Subject]) -> list[list[list[dict | None]]]:
-        """Of each frame of each visual of each subject: age, gender and race by probability, `None` without a face."""
-
-        def has_crop(subject: Subject, pixels: dict, visual: Visual) -> list[bool]:
+    def _look_at_faces(self, subjects: list[Subject]) -> list[Subject]:
+        """The subjects with what the face prior, which looks once, makes of their face crops instead of the crops."""
+        flat = [pixels for subject in subjects for pixels in subject.pixels]
+        if not any(pixels["face_mask"].any() for pixels in flat if "face_mask" in pixels):
+            faceless = [[_without(row, "face_pixel_values", "face_mask") for row in s.pixels] for s in subjects]
+            return [replace(subject, pixels=pixels) for subject, pixels in zip(subjects, faceless, strict=True)]
+        crops = torch.cat([pixels["face_pixel_values"] for pixels in flat])
+        features = self.model.get_face_features(crops.to(self.device))
+        found = self._attributes(features, len(crops))
+        looked, end = [], 0
+        for subject in subjects:
             wanted = self.processor.use_attributes and subject.attributes is not False
-            return pixels["face_mask"].tolist() if wanted and "face_mask" in pixels else [False] * len(visual.frames)
+            rows, perceived = [], []
+            for pixels in subject.pixels:
+                mask = pixels["face_mask"].tolist()
+                part = slice(end, end := end + len(mask))
+                known = {"face_map": features.face_map[part], "face_landmarks": features.landmarks[part]}
+                rows.append({**_without(pixels, "face_pixel_values"), **known})
+                perceived.append([found[part][i] if seen and wanted else None for i, seen in enumerate(mask)])
+            looked.append(replace(subject, pixels=rows, perceived=perceived))
+        return looked
 
-        masks = [
-            [has_crop(subject, *pair) for pair in zip(subject.pixels, subject.visuals, strict=True)]
-            for subject in subjects
-        ]
-        crops = [
-            pixels["face_pixel_values"][torch.tensor(mask)]
-            for subject, rows in zip(subjects, masks, strict=True)
-            for pixels, mask in zip(subject.pixels, rows, strict=True)
-            if any(mask)
-        ]
-        found = iter(self._analyze(torch.cat(crops)) if crops else [])
-        return [[[next(found) if seen else None for seen in mask] for mask in rows] for rows in masks]
-
-    def _analyze(self, crops: torch.Tensor) -> list[dict[str, dict[str, float]]]:
-        """Probability of each age, gender and race of face crops (N, 3, h, w)."""
-        analysis = self.model.analyze_faces(crops.to(self.device))
-        config = self.model.config.face_config
-        labels = {"age": config.age_labels, "gender": config.gender_labels, "race": config.race_labels}
-        rows = {name: analysis[name].tolist() for name in labels}
+    def _attributes(self, features: EmoLlamaFacePriorOutput, count: int) -> list[dict[str, dict[str, float]]]:
+        """Of each of `count` crops the probability of each perceived age, gender and race."""
+        labels = self.model.config.face_config.perceived_labels
+        rows = {name: features[f"{name}_logits"].float().softmax(-1).tolist() for name in labels}
         return [
-            {name: dict(zip(names, rows[name][index], strict=True)) for name, names in labels.items()}
-            for index in range(len(crops))
+            {name: dict(zip(labels[name], values[index], strict=True)) for name, values in rows.items()}
+            for index in range(count)
         ]
 
-    def _result(self, subject: Subject, perceived: list[dict | None], answers: list[str], scores: list[float]) -> dict:
+    def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> dict:
         last = subject.visuals[-1]
         scored = dict(zip(subject.labels, scores, strict=True))
         sources = self.processor.face_sources(last)
         texts = [answer.strip() for answer in answers]
+        faceless = self.processor.face_detector is not None and set(sources) == {"none"}
         return {
             "generated_text": texts[0] if len(texts) == 1 else texts,
-            "emotion": max(scored, key=scored.__getitem__),
+            "emotion": None if faceless else max(scored, key=scored.__getitem__),
             "scores": scored,
-            "faces": faces_of(last, sources, perceived),
+            "faces": faces_of(last, sources, subject.perceived[-1]),
             "face_sources": sources,
             "num_frames": len(last.frames),
             **({"problem": last.problem} if last.problem else {}),
@@ -318,7 +324,8 @@ class EmotionChatPipeline(Pipeline):
         faces = result["faces"]
         if is_clip != all("timestamp" in frame for frame in faces) and faces:
             raise ValueError("`result` is not of `inputs`: one is a clip, the other a picture.")
-        caption = f"perceived {result['emotion']} {result['scores'][result['emotion']]:.0%}"
+        emotion = result["emotion"]
+        caption = "no face found" if emotion is None else f"perceived {emotion} {result['scores'][emotion]:.0%}"
         if not is_clip:
             return annotate_frame(self.processor.load_visual(source).frames[0], faces, caption)
         if isinstance(source, Visual):
@@ -333,11 +340,11 @@ def _without(inputs: dict, *names: str) -> dict:
     return {name: value for name, value in inputs.items() if name not in names}
 
 
-def _written(subject: Subject, perceived: list[list[dict | None]]) -> list[dict | None]:
+def _written(subject: Subject) -> list[dict | None]:
     """The attributes to write about each visual: the mean over its frames, unless the user says what they are."""
     rows: list[dict | None] = [
         {name: (value["label"], value["score"]) for name, value in likeliest(mean_over_frames(frames)).items()}
-        for frames in perceived
+        for frames in subject.perceived
     ]
     if isinstance(subject.attributes, dict):
         rows[-1] = {**(rows[-1] or {}), **subject.attributes}

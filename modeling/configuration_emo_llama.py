@@ -28,6 +28,7 @@ PARSING_LABELS = [
     "background", "skin", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye", "nose", "upper_lip",
     "inner_mouth", "lower_lip", "hair",
 ]  # fmt: skip
+FACE_TASKS = ["landmarks", "head_pose", "attribute", "visibility", "age", "gender", "race", "parsing"]
 EMOTION_LABELS = ["angry", "disgusted", "afraid", "happy", "sad", "surprised", "neutral"]
 
 # Where `trust_remote_code` finds the classes beside the weights.
@@ -64,6 +65,10 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
             Height and width in pixels of the face crops.
         age_labels, gender_labels, race_labels, attribute_labels, parsing_labels (`list[str]`, *optional*):
             The classes of each head in the order of its outputs. They are *perceived* age, gender and race.
+        tasks (`list[str]`, *optional*, defaults to all of `FACE_TASKS`):
+            What the network was trained to perceive; there are no task tokens and heads for anything else.
+        average_mirrored (`bool`, *optional*, defaults to `False`):
+            Whether the map is the mean of the crop's and its mirror image's: a little better, at twice the cost.
         num_landmarks (`int`, *optional*, defaults to 68):
             Number of facial landmarks.
         num_visibility (`int`, *optional*, defaults to 29):
@@ -81,6 +86,8 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
         backbone_config=None,
         decoder_config=None,
         image_size: int = 224,
+        tasks: list[str] | None = None,
+        average_mirrored: bool = False,
         age_labels: list[str] | None = None,
         gender_labels: list[str] | None = None,
         race_labels: list[str] | None = None,
@@ -105,6 +112,11 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
         )
         self.decoder_config = _build(decoder_config, SamMaskDecoderConfig, layer_norm_eps=1e-5)
         self.image_size = image_size
+        self.tasks = list(FACE_TASKS if tasks is None else tasks)
+        unknown = [task for task in self.tasks if task not in FACE_TASKS]
+        if unknown:
+            raise ValueError(f"`tasks` has {', '.join(unknown)}, but the tasks are {', '.join(FACE_TASKS)}.")
+        self.average_mirrored = average_mirrored
         self.age_labels = list(AGE_LABELS if age_labels is None else age_labels)
         self.gender_labels = list(GENDER_LABELS if gender_labels is None else gender_labels)
         self.race_labels = list(RACE_LABELS if race_labels is None else race_labels)
@@ -119,6 +131,12 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
     def hidden_size(self) -> int:
         """Channels of the face embedding map."""
         return self.decoder_config.hidden_size
+
+    @property
+    def perceived_labels(self) -> dict[str, list[str]]:
+        """Classes of perceived age, gender and race, of those among `tasks`."""
+        labels = {"age": self.age_labels, "gender": self.gender_labels, "race": self.race_labels}
+        return {name: classes for name, classes in labels.items() if name in self.tasks}
 
 
 class EmoLlamaConfig(PreTrainedConfig):
@@ -193,6 +211,8 @@ class EmoLlamaConfig(PreTrainedConfig):
                 f"`content_tokens={self.content_tokens!r}` asks for a finer grid than the {self.patches_per_side} "
                 f"patches a side of `vision_config`."
             )
+        if self.face_config is not None and "landmarks" not in self.face_config.tasks:
+            raise ValueError("`face_config.tasks` must have 'landmarks', where Face Info Mining looks.")
         for name in ("num_query_tokens", "projector_depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")

@@ -26,7 +26,12 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_emo_llama import EmoLlamaConfig
 from .modeling_face_info_mining import EmoLlamaFaceInfoMining, EmoLlamaGatedFaceAttention
-from .modeling_face_prior import EmoLlamaFaceAnalysis, EmoLlamaFacePriorModel, EmoLlamaFourierPosition
+from .modeling_face_prior import (
+    EmoLlamaFaceAnalysis,
+    EmoLlamaFacePriorModel,
+    EmoLlamaFacePriorOutput,
+    EmoLlamaFourierPosition,
+)
 from .modeling_visual_tokens import EmoLlamaVisualTokens
 
 VISUAL_INPUTS = (
@@ -36,8 +41,13 @@ VISUAL_INPUTS = (
     "qformer_attention_mask",
     "face_pixel_values",
     "face_mask",
+    "face_map",
+    "face_landmarks",
     "vision_features",
     "visual_embeds",
+)
+NO_FACE_PRIOR = (
+    "This checkpoint has no face prior (`config.face_config` is None): leave `face_pixel_values` and `face_map` out."
 )
 
 
@@ -137,11 +147,22 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             `ValueError`: the model has no face prior (`config.face_config` is `None`) or pixels are not finite.
         """
         if self.face_prior is None:
-            raise ValueError(
-                "This checkpoint has no face prior (`config.face_config` is None): no face can be analyzed."
-            )
+            raise ValueError(NO_FACE_PRIOR)
         _check_pixels("face_pixel_values", face_pixel_values)
         return self.face_prior.analyze(face_pixel_values.to(self.face_prior.device))
+
+    def get_face_features(self, face_pixel_values: torch.Tensor) -> EmoLlamaFacePriorOutput:
+        """
+        The face prior's raw outputs for face crops (F, 3, h, w): its `face_map` and `landmarks`, passed back as
+        `face_map` and `face_landmarks`, spare another look at the crops.
+
+        Raises:
+            `ValueError`: the model has no face prior (`config.face_config` is `None`) or pixels are not finite.
+        """
+        if self.face_prior is None:
+            raise ValueError(NO_FACE_PRIOR)
+        _check_pixels("face_pixel_values", face_pixel_values)
+        return self.face_prior(face_pixel_values, return_dict=True)
 
     @can_return_tuple
     def get_image_features(
@@ -153,6 +174,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
         vision_features: torch.Tensor | None = None,
+        face_map: torch.Tensor | None = None,
+        face_landmarks: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
         """
@@ -167,6 +190,11 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             face_mask (`torch.BoolTensor` of shape `(F,)`, *optional*): False where no face was found.
             vision_features (`torch.FloatTensor` of shape `(F, N + 1, D)`, *optional*):
                 Raw vision features computed before, instead of `pixel_values`.
+            face_map (`torch.FloatTensor` of shape `(F, C, h/4, w/4)`, *optional*):
+                The face prior's map of each crop, computed before by `get_face_features`, instead of
+                `face_pixel_values`.
+            face_landmarks (`torch.FloatTensor` of shape `(F, landmarks, 2)`, *optional*):
+                Its landmarks, given with `face_map`.
 
         Returns:
             `BaseModelOutputWithPooling`: `last_hidden_state` (F, N + 1, D), the raw vision features; `pooler_output`
@@ -199,21 +227,27 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         )
         features = raw[:, 1:]
         if face_pixel_values is not None:
-            if self.face_prior is None or self.face_info_mining is None:
-                raise ValueError("`face_pixel_values` was given, but this checkpoint has no face prior: leave it out.")
-            _check_pixels("face_pixel_values", face_pixel_values)
+            if face_map is not None:
+                raise ValueError("Give only one of `face_pixel_values` and `face_map`.")
+            faces = self.get_face_features(face_pixel_values)
+            face_map, face_landmarks = faces.face_map, faces.landmarks
+        if (face_map is None) != (face_landmarks is None):
+            raise ValueError("Give both or neither of `face_map` and `face_landmarks`.")
+        if face_map is not None and face_landmarks is not None:
+            if self.face_info_mining is None:
+                raise ValueError(NO_FACE_PRIOR)
             if face_mask is None:
-                face_mask = torch.ones(face_pixel_values.shape[0], dtype=torch.bool)
+                face_mask = torch.ones(face_map.shape[0], dtype=torch.bool)
             torch_compilable_check(
-                face_pixel_values.shape[0] == features.shape[0] == face_mask.shape[0],
+                face_map.shape[0] == face_landmarks.shape[0] == features.shape[0] == face_mask.shape[0],
                 lambda: (
-                    f"`face_pixel_values` and `face_mask` must have one row a frame: got {face_pixel_values.shape[0]} "
-                    f"and {face_mask.shape[0]} for {features.shape[0]} frames."
+                    f"`face_pixel_values` (or `face_map`, `face_landmarks`) and `face_mask` must have a row a frame, "
+                    f"not {face_map.shape[0]}, {face_landmarks.shape[0]} and {face_mask.shape[0]} for "
+                    f"{features.shape[0]} frames."
                 ),
             )
-            prior = self.face_prior(face_pixel_values, return_dict=True)
             features = self.face_info_mining(
-                features, prior.face_map, prior.landmarks, face_mask.to(features.device, torch.bool)
+                features, face_map, face_landmarks, face_mask.to(features.device, torch.bool)
             )
         return BaseModelOutputWithPooling(
             last_hidden_state=raw,
@@ -254,6 +288,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
         vision_features: torch.Tensor | None = None,
+        face_map: torch.Tensor | None = None,
+        face_landmarks: torch.Tensor | None = None,
         visual_embeds: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> EmoLlamaModelOutputWithPast:
@@ -262,7 +298,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             input_ids (`torch.LongTensor` of shape `(B, T)`):
                 Tokens; `config.image_token_id` stands wherever a visual token goes, frame after frame.
             pixel_values, frame_counts, qformer_input_ids, qformer_attention_mask, face_pixel_values, face_mask,
-            vision_features:
+            vision_features, face_map, face_landmarks:
                 See [`~EmoLlamaModel.get_image_features`].
             visual_embeds (`torch.FloatTensor` of shape `(visual tokens, E)`, *optional*):
                 Visual tokens computed before, instead of `pixel_values`.
@@ -283,6 +319,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 face_pixel_values,
                 face_mask,
                 vision_features,
+                face_map,
+                face_landmarks,
                 return_dict=True,
             ).pooler_output.flatten(0, 1)
         if input_ids is not None:
@@ -352,6 +390,9 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
     def analyze_faces(self, face_pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
         return self.model.analyze_faces(face_pixel_values)
 
+    def get_face_features(self, face_pixel_values: torch.Tensor) -> EmoLlamaFacePriorOutput:
+        return self.model.get_face_features(face_pixel_values)
+
     @can_return_tuple
     def forward(
         self,
@@ -367,6 +408,8 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         face_pixel_values: torch.Tensor | None = None,
         face_mask: torch.Tensor | None = None,
         vision_features: torch.Tensor | None = None,
+        face_map: torch.Tensor | None = None,
+        face_landmarks: torch.Tensor | None = None,
         visual_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -393,6 +436,8 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             face_pixel_values=face_pixel_values,
             face_mask=face_mask,
             vision_features=vision_features,
+            face_map=face_map,
+            face_landmarks=face_landmarks,
             visual_embeds=visual_embeds,
             **kwargs,
         )

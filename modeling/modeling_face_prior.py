@@ -1,6 +1,7 @@
 """The face prior: FaceXFormer composed from transformers' modules."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -15,9 +16,11 @@ from .configuration_emo_llama import EmoLlamaFaceConfig
 @dataclass
 class EmoLlamaFacePriorOutput(ModelOutput):
     """
+    A task that is not among the configuration's `tasks` has no output.
+
     Args:
         face_map (`torch.FloatTensor` of shape `(F, C, h/4, w/4)`): the fused face embedding map.
-        task_tokens (`torch.FloatTensor` of shape `(F, 7 + parsing classes, C)`): the decoder's task tokens.
+        task_tokens (`torch.FloatTensor` of shape `(F, heads + parsing classes, C)`): the decoder's task tokens.
         landmarks (`torch.FloatTensor` of shape `(F, L, 2)`):
             x, y of each landmark, -1 and 1 being the outer borders of the crop.
         head_pose (`torch.FloatTensor` of shape `(F, 3)`): pitch, yaw, roll in radians.
@@ -42,7 +45,7 @@ class EmoLlamaFacePriorOutput(ModelOutput):
 @dataclass
 class EmoLlamaFaceAnalysis(ModelOutput):
     """
-    What the face prior perceives in face crops, as numbers for people.
+    What the face prior perceives in face crops, as numbers for people; `None` for what it was not trained to perceive.
 
     Args:
         landmarks (`torch.FloatTensor` of shape `(F, L, 2)`): x, y in [0, 1] of the crop's width and height.
@@ -126,19 +129,22 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
                     ("gender", len(config.gender_labels)),
                     ("race", len(config.race_labels)),
                 )
+                if name in config.tasks
             }
         )
         self.task_tokens = nn.Embedding(len(self.heads), width)
-        self.parsing_tokens = nn.Embedding(len(config.parsing_labels), width)
-        self.parsing_head = SamFeedForward(width, width, width // 8, num_layers=3)
         self.decoder = SamTwoWayTransformer(config.decoder_config)
-        self.upscale = nn.Sequential(
-            nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
-            SamLayerNorm(width // 4, data_format="channels_first"),
-            nn.GELU(),
-            nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
-            nn.GELU(),
-        )
+        self.parses = "parsing" in config.tasks
+        if self.parses:
+            self.parsing_tokens = nn.Embedding(len(config.parsing_labels), width)
+            self.parsing_head = SamFeedForward(width, width, width // 8, num_layers=3)
+            self.upscale = nn.Sequential(
+                nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
+                SamLayerNorm(width // 4, data_format="channels_first"),
+                nn.GELU(),
+                nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
+                nn.GELU(),
+            )
         self.post_init()
 
     @torch.no_grad()
@@ -149,6 +155,12 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
 
     def fused_map(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Face crops (F, 3, h, w) to the face embedding map (F, C, h/4, w/4)."""
+        if not self.config.average_mirrored:
+            return self._fused(pixel_values)
+        straight, mirrored = self._fused(torch.cat([pixel_values, pixel_values.flip(-1)])).chunk(2)
+        return (straight + mirrored.flip(-1)) / 2
+
+    def _fused(self, pixel_values: torch.Tensor) -> torch.Tensor:
         maps = self.backbone(pixel_values).feature_maps
         size = maps[0].shape[-2:]
         projected = [
@@ -165,10 +177,19 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         Args:
             pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): normalized face crops.
             output_parsing (`bool`, *optional*, defaults to `False`): also compute the per-pixel face parsing.
+
+        Raises:
+            `ValueError`: `output_parsing` of a network without this task.
         """
+        if output_parsing and not self.parses:
+            raise ValueError(
+                f"`output_parsing` needs a network trained for it; this one's tasks: {self.config.tasks}."
+            )
         face_map = self.fused_map(pixel_values.to(self.dtype))
         frames, _, height, width = face_map.shape
-        queries = torch.cat([_rows(self.task_tokens, face_map.device), _rows(self.parsing_tokens, face_map.device)])
+        queries = _rows(self.task_tokens, face_map.device)
+        if self.parses:
+            queries = torch.cat([queries, _rows(self.parsing_tokens, face_map.device)])
         positions = self.position(cell_centres(face_map)).movedim(-1, 0)  # C, h/4, w/4
         tokens, keys = self.decoder(
             point_embeddings=queries.expand(frames, 1, -1, -1),
@@ -178,6 +199,8 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         )
         tokens = tokens.squeeze(1)  # F, tasks, C
         outputs = {name: head(tokens[:, i]) for i, (name, head) in enumerate(self.heads.items())}
+        if "landmarks" in outputs:
+            outputs["landmarks"] = outputs["landmarks"].unflatten(1, (-1, 2))
         parsing_logits = None
         if output_parsing:
             upscaled = self.upscale(keys.squeeze(1).transpose(1, 2).unflatten(2, (height, width)))
@@ -186,13 +209,13 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         return EmoLlamaFacePriorOutput(
             face_map=face_map,
             task_tokens=tokens,
-            landmarks=outputs["landmarks"].unflatten(1, (-1, 2)),
-            head_pose=outputs["head_pose"],
-            attribute_logits=outputs["attribute"],
-            visibility_logits=outputs["visibility"],
-            age_logits=outputs["age"],
-            gender_logits=outputs["gender"],
-            race_logits=outputs["race"],
+            landmarks=outputs.get("landmarks"),
+            head_pose=outputs.get("head_pose"),
+            attribute_logits=outputs.get("attribute"),
+            visibility_logits=outputs.get("visibility"),
+            age_logits=outputs.get("age"),
+            gender_logits=outputs.get("gender"),
+            race_logits=outputs.get("race"),
             parsing_logits=parsing_logits,
         )
 
@@ -200,14 +223,19 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
     def analyze(self, pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
         """Perceived landmarks, head pose, attributes and age-gender-race of face crops (F, 3, h, w), in float32."""
         outputs = self(pixel_values, return_dict=True)
+
+        def numbers(logits: torch.Tensor | None, activation) -> torch.Tensor | None:
+            return None if logits is None else activation(logits.float())
+
+        softmax = partial(torch.softmax, dim=-1)
         return EmoLlamaFaceAnalysis(
-            landmarks=(outputs.landmarks.float() + 1) / 2,
-            head_pose=outputs.head_pose.float(),
-            attributes=outputs.attribute_logits.float().sigmoid(),
-            visibility=outputs.visibility_logits.float().sigmoid(),
-            age=outputs.age_logits.float().softmax(-1),
-            gender=outputs.gender_logits.float().softmax(-1),
-            race=outputs.race_logits.float().softmax(-1),
+            landmarks=numbers(outputs.landmarks, lambda points: (points + 1) / 2),
+            head_pose=numbers(outputs.head_pose, lambda angles: angles),
+            attributes=numbers(outputs.attribute_logits, torch.sigmoid),
+            visibility=numbers(outputs.visibility_logits, torch.sigmoid),
+            age=numbers(outputs.age_logits, softmax),
+            gender=numbers(outputs.gender_logits, softmax),
+            race=numbers(outputs.race_logits, softmax),
         )
 
 

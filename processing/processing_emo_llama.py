@@ -58,9 +58,15 @@ class EmoLlamaProcessor(ProcessorMixin):
         missing_face (`str`):
             What happens to a frame without a face: `"mask"` (nothing is said about one), `"full_frame"` (the whole
             frame is taken for a face: for pictures that are face crops already) or `"error"`.
+        full_frame_below (`int`):
+            Of a frame without a side longer than this many pixels the whole is taken for a face where none is found,
+            whatever `missing_face` says: so small a picture is a face crop, and detectors miss faces that fill it.
         use_attributes (`bool`): whether perceived age, gender and race may be written into a prompt at all.
         attribute_template (`str`), attribute_phrases (`dict[str, str]`), attribute_threshold (`float`):
             See [`attribute_sentence`].
+        label_temperature (`float`):
+            What divides the log-likelihoods of a closed set's labels before they become probabilities; found on
+            validation data where these are to be calibrated (arXiv 1706.04599).
     """
 
     def __init__(
@@ -86,10 +92,12 @@ class EmoLlamaProcessor(ProcessorMixin):
         min_face_size: float = 20,
         min_face_confidence: float = 0.9,
         missing_face: str = "mask",
+        full_frame_below: int = 0,
         use_attributes: bool = True,
         attribute_template: str = ATTRIBUTE_TEMPLATE,
         attribute_phrases: dict[str, str] | None = None,
         attribute_threshold: float = 0.6,
+        label_temperature: float = 1.0,
         **kwargs,
     ):
         _check_choice("question_guide", question_guide, QUESTION_GUIDES)
@@ -99,6 +107,8 @@ class EmoLlamaProcessor(ProcessorMixin):
         _check_choice("missing_face", missing_face, MISSING_FACE)
         attribute_phrases = dict(ATTRIBUTE_PHRASES if attribute_phrases is None else attribute_phrases)
         check_wording(attribute_template, attribute_phrases)
+        if not label_temperature > 0:
+            raise ValueError(f"`label_temperature` must be above 0, got {label_temperature}.")
         self.face_detector = face_detector
         self.tokens_per_frame = tokens_per_frame
         self.image_token = image_token
@@ -116,10 +126,12 @@ class EmoLlamaProcessor(ProcessorMixin):
         self.min_face_size = min_face_size
         self.min_face_confidence = min_face_confidence
         self.missing_face = missing_face
+        self.full_frame_below = full_frame_below
         self.use_attributes = use_attributes
         self.attribute_template = attribute_template
         self.attribute_phrases = attribute_phrases
         self.attribute_threshold = attribute_threshold
+        self.label_temperature = label_temperature
         super().__init__(image_processor, tokenizer, qformer_tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
         if image_token not in tokenizer.get_vocab():
             tokenizer.add_tokens([AddedToken(image_token, normalized=False, special=True)], special_tokens=True)
@@ -251,7 +263,8 @@ class EmoLlamaProcessor(ProcessorMixin):
             detections = [next(detected) for _ in visual.frames]
             choice = "largest" if self.face_choice == "all" and not split else self.face_choice
             tracks = select_tracks(link_faces(detections), choice)
-            if not tracks and self.missing_face == "error":
+            small = max(max(frame.size) for frame in visual.frames) <= self.full_frame_below
+            if not tracks and self.missing_face == "error" and not small:
                 raise ValueError(
                     f"Visual {index} shows no face of at least {self.min_face_size} pixels and confidence "
                     f"{self.min_face_confidence}: give another one, or set `missing_face` to 'mask' or 'full_frame'."
@@ -270,8 +283,11 @@ class EmoLlamaProcessor(ProcessorMixin):
 
     def face_sources(self, visual: Visual) -> list[str]:
         """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
-        missing = "full_frame" if self.missing_face == "full_frame" else "none"
-        return ["detected" if face is not None else missing for face in visual.faces or [None] * len(visual.frames)]
+        sources = []
+        for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
+            whole = self.missing_face == "full_frame" or max(frame.size) <= self.full_frame_below
+            sources.append("detected" if face is not None else "full_frame" if whole else "none")
+        return sources
 
     def face_boxes(self, visual: Visual) -> list[tuple[int, int, int, int] | None]:
         """The whole-pixel box (x0, y0, x1, y1) that is cropped from each frame, `None` where there is no face."""

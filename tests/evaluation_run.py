@@ -1,4 +1,4 @@
-"""An evaluation of drawn faces, as a program: alone, or under torchrun. `evaluation_run.py OUTPUT MODEL BATCH_SIZE`"""
+"""An evaluation of drawn faces, as a program: alone, or under torchrun. `evaluation_run.py MODEL OUTPUT BATCH_SIZE`"""
 
 import sys
 
@@ -20,11 +20,11 @@ def evaluation_samples() -> list[dict]:
     return [{**one, "fold": str(1 + number % 2)} for number, one in enumerate(samples)]
 
 
-def run(output, model: str | None = None, batch_size: int = 4) -> dict:
+def run(model: str, output, batch_size: int = 4) -> dict:
     predictor, processor = load_predictor(model, EMOTIONS, device="cpu", max_new_tokens=6)
     return evaluate(predictor, evaluation_samples(), processor, output, batch_size=batch_size, progress=False)
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2] or None, int(sys.argv[3]))
+    run(*sys.argv[1:3], int(sys.argv[3]))
     PartialState().destroy_process_group()

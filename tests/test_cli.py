@@ -256,8 +256,8 @@ def test_chat_without_a_picture(run, monkeypatch, stdin):
     assert ("missing.png" in errors) == bool(stdin.strip())
 
 
-def test_a_whole_process():
-    done = process("analyze", ASTRONAUT, "missing.png", "--json", "--max-new-tokens", "2")  # the model of the package
+def test_a_whole_process(tiny):
+    done = process("analyze", "--model", str(tiny), ASTRONAUT, "missing.png", "--json", *SHORT)
     assert done.returncode == 1
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert "scores" in lines[0] and "missing.png" in lines[1]["error"]

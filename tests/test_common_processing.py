@@ -10,7 +10,7 @@ import pytest
 from common import load_common
 from emo_llama_hf import EmoLlamaImageProcessor, EmoLlamaProcessor
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
-from tiny_model import EMBEDDED, tiny_qformer_tokenizer, tiny_tokenizer
+from tiny_model import FACE_DETECTOR, tiny_qformer_tokenizer, tiny_tokenizer
 
 common = load_common("test_processing_common")
 
@@ -61,6 +61,6 @@ class EmoLlamaProcessorTest(common.ProcessorTesterMixin, unittest.TestCase):
 
     def test_model_input_names_with_face_detector(self):
         processor = self.get_processor()
-        processor.face_detector = EmoLlamaFaceDetector.from_pretrained(EMBEDDED / "face_detector")
+        processor.face_detector = EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR)
         with patch.object(self, "get_processor", return_value=processor):
             super().test_model_input_names()

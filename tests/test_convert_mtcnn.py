@@ -12,8 +12,7 @@ import torch
 
 from emo_llama_hf.conversion.convert_mtcnn import LAYERS, convert_mtcnn
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
-
-EMBEDDED = Path(__file__).parent.parent / "emo_llama_hf" / "embedded" / "face_detector"
+from tiny_model import FACE_DETECTOR
 
 # The names, shapes and order in facenet-pytorch 2.6.0's files.
 SOURCE_SHAPES = {
@@ -59,7 +58,7 @@ SOURCE_SHAPES = {
 
 @pytest.fixture(scope="module")
 def weights():
-    return EmoLlamaFaceDetector.from_pretrained(EMBEDDED).state_dict()
+    return EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR).state_dict()
 
 
 @pytest.fixture
@@ -99,8 +98,8 @@ def test_the_shipped_weights_have_the_originals_shapes_and_licence(weights):
     for net, layers in LAYERS.items():
         for layer, source in layers.items():
             assert weights[f"mtcnn.{net}.{layer}.weight"].shape == SOURCE_SHAPES[net][source]
-    assert "MIT License" in (EMBEDDED / "LICENSE").read_text()
-    assert "Timothy Esler" in (EMBEDDED / "LICENSE").read_text()
+    assert "MIT License" in (FACE_DETECTOR / "LICENSE").read_text()
+    assert "Timothy Esler" in (FACE_DETECTOR / "LICENSE").read_text()
 
 
 def test_a_folder_converts_bit_for_bit(folder, weights, tmp_path):

@@ -16,7 +16,7 @@ from emo_llama_hf.data import FaceCache, Record, RecordError, Records, default_c
 from emo_llama_hf.data.cli import add_parser
 from emo_llama_hf.pipeline import EmotionChatPipeline
 from media import clip
-from tiny_model import EMBEDDED, build_tiny, tiny_processor
+from tiny_model import tiny_processor
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -27,8 +27,8 @@ def processor(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return AutoModelForImageTextToText.from_pretrained(build_tiny(tmp_path_factory.mktemp("model"))).eval()
+def model(tiny):
+    return AutoModelForImageTextToText.from_pretrained(tiny).eval()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_pictures_given_as_bytes(data, processor, tmp_path):
     assert FaceCache(tmp_path / "cache").visual(twin, processor).has_face
 
 
-def test_a_killed_run_goes_on_where_it_was(data, tmp_path):
+def test_a_killed_run_goes_on_where_it_was(data, tiny):
     script = f"""
 import os, sys
 from emo_llama_hf.data import Records, prepare
@@ -134,11 +134,11 @@ def killed(folder, name, text):
             os._exit(9)
     write(folder, name, text)
 module._write = killed
-prepare(Records({str(data)!r}), AutoProcessor.from_pretrained({str(EMBEDDED)!r}), shard_size=1, progress=False)
+prepare(Records({str(data)!r}), AutoProcessor.from_pretrained({str(tiny)!r}), shard_size=1, progress=False)
 """
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
     assert done.returncode == 9
-    report = prepare(Records(data), AutoProcessor.from_pretrained(EMBEDDED), shard_size=1, progress=False)
+    report = prepare(Records(data), AutoProcessor.from_pretrained(tiny), shard_size=1, progress=False)
     assert (report.known, report.prepared) == (2, 3)
     assert len(FaceCache(default_cache(data))) == 5
 
@@ -171,10 +171,10 @@ def test_a_record_without_a_face_is_reported_where_the_processor_wants_one(data,
     assert [error.row for error in report.skipped] == [str(data / "happy/b.png")]
 
 
-def test_the_command(data, capsys):
+def test_the_command(data, tiny, capsys):
     parser = ArgumentParser()
     add_parser(parser.add_subparsers())
-    arguments = ["prepare", str(data), "--on-error", "skip", "--no-attributes"]
+    arguments = ["prepare", str(data), "--model", str(tiny), "--on-error", "skip", "--no-attributes"]
     options = parser.parse_args(arguments)
     assert options.run(options) == 0
     assert "5 prepared (1 without a face), 0 known already" in capsys.readouterr().out

@@ -92,14 +92,6 @@ def test_folder_loads_without_this_package(folder, logits, tmp_path):
     torch.testing.assert_close(run_isolated(str(folder), tmp_path / "logits.pt", environment), logits)
 
 
-def test_default_model_serves_the_pipelines():
-    assert Path(emo_llama_hf.default_model(), "model.safetensors").is_file()
-    assert type(pipeline("emotion-chat")) is emo_llama_hf.EmotionChatPipeline
-    stock = pipeline("image-text-to-text", model=emo_llama_hf.default_model())
-    answer = stock(CHAT, max_new_tokens=4)[0]["generated_text"]
-    assert [message["role"] for message in answer] == ["user", "assistant"]
-
-
 def test_hub_round_trip(folder, logits, hub, hub_server, tmp_path):
     model = AutoModelForImageTextToText.from_pretrained(folder)
     model.push_to_hub("user/emo")

@@ -28,10 +28,15 @@ def llava(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def ours(tiny) -> str:
+    return str(tiny)
+
+
+@pytest.fixture(scope="module")
+def whole(ours, tmp_path_factory):
     """An evaluation nobody stopped, four visuals a forward."""
     folder = tmp_path_factory.mktemp("whole")
-    return run(folder), folder
+    return run(ours, folder), folder
 
 
 def results_in(folder: Path) -> dict[str, dict]:
@@ -54,8 +59,8 @@ def without_ece(report: dict) -> dict:
 
 
 class TestEmoLlama:
-    def test_results_are_the_pipelines(self, whole):
-        pipe = pipeline("emotion-chat")
+    def test_results_are_the_pipelines(self, ours, whole):
+        pipe = pipeline("emotion-chat", model=ours)
         for one in evaluation_samples()[:2]:
             entry = results_in(whole[1])[one["id"]]
             visual = one["messages"][0]["content"][0]["image"]
@@ -64,17 +69,17 @@ class TestEmoLlama:
             assert entry["scores"] == pytest.approx(expected["scores"], abs=1e-5)
 
     @pytest.mark.parametrize("batch_size", [1, 9])
-    def test_any_batch_size(self, whole, tmp_path, batch_size):
-        report = run(tmp_path, batch_size=batch_size)
+    def test_any_batch_size(self, ours, whole, tmp_path, batch_size):
+        report = run(ours, tmp_path, batch_size=batch_size)
         assert same(results_in(tmp_path), results_in(whole[1]))
         assert without_ece(report) == without_ece(whole[0])
         assert report["likelihood"]["ece"] == pytest.approx(whole[0]["likelihood"]["ece"], abs=1e-5)
 
-    def test_two_processes(self, whole, tmp_path):
+    def test_two_processes(self, ours, whole, tmp_path):
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
-            [*command, "evaluation_run.py", str(tmp_path), "", "2"],
+            [*command, "evaluation_run.py", ours, str(tmp_path), "2"],
             cwd=TESTS,
             env=environment,
             capture_output=True,
@@ -88,23 +93,23 @@ class TestEmoLlama:
         saved = json.loads((tmp_path / "report.json").read_text())
         assert without_ece(saved) == without_ece(whole[0])
 
-    def test_goes_on_where_it_was_stopped(self, whole, tmp_path):
+    def test_goes_on_where_it_was_stopped(self, ours, whole, tmp_path):
         """Half the results, the last one cut off by a kill: only the others are asked for again."""
         lines = (whole[1] / "results-00000.jsonl").read_bytes().splitlines(keepends=True)
         (tmp_path / "settings.json").write_bytes((whole[1] / "settings.json").read_bytes())
         marked = [json.loads(line) | {"mark": True} for line in lines[:4]]
         kept = "".join(json.dumps(entry) + "\n" for entry in marked).encode()
         (tmp_path / "results-00000.jsonl").write_bytes(kept + lines[4][:30])
-        report = run(tmp_path, batch_size=2)
+        report = run(ours, tmp_path, batch_size=2)
         text = (tmp_path / "results-00000.jsonl").read_bytes()
         assert text.startswith(kept) and text.count(b'"mark"') == 4
         entries = [json.loads(line) for line in text.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
         assert len(entries) == len(evaluation_samples())
         assert without_ece(report) == without_ece(whole[0])
 
-    def test_an_adapter(self, tmp_path):
+    def test_an_adapter(self, ours, tmp_path):
         """A folder of `train` is evaluated with all that it learned."""
-        trainer = training_run.run(tmp_path, {"max_steps": 3})
+        trainer = training_run.run(ours, tmp_path, {"max_steps": 3})
         with torch.no_grad():
             batch = trainer.data_collator(face_samples(2))
             expected = trainer.model.eval()(**batch).logits
@@ -113,17 +118,17 @@ class TestEmoLlama:
             assert torch.allclose(network.eval()(**batch).logits, expected, atol=1e-5)
         assert load_predictor(str(tmp_path), device="cpu")[0].labels == network.config.emotion_labels
 
-    def test_other_settings_are_refused(self, tmp_path):
-        predictor, processor = load_predictor(None, EMOTIONS, device="cpu", max_new_tokens=2)
+    def test_other_settings_are_refused(self, ours, tmp_path):
+        predictor, processor = load_predictor(ours, EMOTIONS, device="cpu", max_new_tokens=2)
         evaluate(predictor, face_samples(2), processor, tmp_path, {"model": "a"}, progress=False)
         with pytest.raises(ValueError, match="results with other model"):
             evaluate(predictor, face_samples(2), processor, tmp_path, {"model": "b"}, progress=False)
 
-    def test_unreadable_samples_are_counted(self, tmp_path):
+    def test_unreadable_samples_are_counted(self, ours, tmp_path):
         (tmp_path / "broken.png").write_bytes(b"no picture")
         broken = sample(picture(), "happy", id="broken")
         broken["messages"][0]["content"][0]["image"] = str(tmp_path / "broken.png")
-        predictor, processor = load_predictor(None, EMOTIONS, device="cpu", max_new_tokens=2)
+        predictor, processor = load_predictor(ours, EMOTIONS, device="cpu", max_new_tokens=2)
         report = evaluate(predictor, [broken, *face_samples(3)], processor, tmp_path / "out", progress=False)
         assert report["errors"] == 1 and report["generation"]["count"] == 3
         assert "error" in results_in(tmp_path / "out")["broken"]
@@ -136,33 +141,33 @@ class TestEmoLlama:
             (face_samples(1) * 2, "ids must be unique"),
         ],
     )
-    def test_refused_samples(self, samples, words, tmp_path):
-        predictor, processor = load_predictor(None, EMOTIONS, device="cpu")
+    def test_refused_samples(self, ours, samples, words, tmp_path):
+        predictor, processor = load_predictor(ours, EMOTIONS, device="cpu")
         with pytest.raises(ValueError, match=words):
             evaluate(predictor, samples, processor, tmp_path, progress=False)
 
 
 class TestForeignModel:
     def test_every_figure(self, llava, tmp_path):
-        report = run(tmp_path, llava)
+        report = run(llava, tmp_path)
         assert report["generation"]["count"] == report["likelihood"]["count"] == len(evaluation_samples())
         assert set(report["likelihood"]["groups"]) == {"age", "gender", "race"}  # what the data set says
         for entry in results_in(tmp_path).values():
             assert sum(entry["scores"].values()) == pytest.approx(1)
 
     def test_any_batch_size(self, llava, tmp_path):
-        run(tmp_path / "a", llava, batch_size=1)
-        run(tmp_path / "b", llava, batch_size=5)
+        run(llava, tmp_path / "a", batch_size=1)
+        run(llava, tmp_path / "b", batch_size=5)
         assert same(results_in(tmp_path / "a"), results_in(tmp_path / "b"))
 
-    def test_the_same_question(self, llava):
-        ours, _ = load_predictor(None, EMOTIONS, device="cpu")
+    def test_the_same_question(self, ours, llava):
+        predictor, _ = load_predictor(ours, EMOTIONS, device="cpu")
         theirs, _ = load_predictor(llava, EMOTIONS, device="cpu")
         question = (
             "What is the emotion of the person in the image? Answer with one of these words: happy, sad, neutral."
         )
         assert theirs.prompt(picture()) == f"<s>USER: <image>\n{question} ASSISTANT:"
-        assert question in repr(ours.pipeline.preprocess({"image": picture()}, labels=EMOTIONS))
+        assert question in repr(predictor.pipeline.preprocess({"image": picture()}, labels=EMOTIONS))
 
     def test_answers_and_scores_are_the_models(self, llava):
         """Against transformers' own generation, and against one forward a label without padding."""
@@ -201,20 +206,20 @@ class TestCommand:
         cli.add_parser(parser.add_subparsers())
         return parser.parse_args(["evaluate", *arguments])
 
-    def test_class_folders(self, tmp_path, capsys):
+    def test_class_folders(self, ours, tmp_path, capsys):
         folders = face_folders(tmp_path / "faces", 2)
-        options = self.options(
-            str(folders), "--output", str(tmp_path / "out"), "--device", "cpu", "--max-new-tokens", "3"
-        )
+        settings = ("--model", ours, "--device", "cpu", "--max-new-tokens", "3")
+        options = self.options(str(folders), "--output", str(tmp_path / "out"), *settings)
         assert options.run(options) == 0
         printed = capsys.readouterr().out
         assert "likelihood  WAR" in printed and "ECE" in printed and "unparsable" in printed
         report = json.loads((tmp_path / "out" / "report.json").read_text())
         assert report["likelihood"]["support"]["happy"] == 2
 
-    def test_mistakes_are_one_line(self, tmp_path):
+    def test_mistakes_are_one_line(self, ours, tmp_path):
         from emo_llama_hf.user_error import UserError
 
-        options = self.options(str(tmp_path / "nowhere"), "--output", str(tmp_path / "out"), "--device", "cpu")
+        settings = ("--output", str(tmp_path / "out"), "--model", ours, "--device", "cpu")
+        options = self.options(str(tmp_path / "nowhere"), *settings)
         with pytest.raises(UserError, match="nowhere"):
             options.run(options)

@@ -13,16 +13,16 @@ from PIL import Image
 
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
 from emo_llama_hf.processing.mtcnn import nms_per_picture, non_maximum_suppression, pyramid_scales
+from tiny_model import FACE_DETECTOR
 
 HERE = Path(__file__).parent
-WEIGHTS = HERE.parent / "emo_llama_hf" / "embedded" / "face_detector"
 FIXTURES = HERE / "fixtures" / "mtcnn"
 SAMPLES = ["astronaut.png", "chelsea.png", "coffee.png", "grace_hopper.jpg"]
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return EmoLlamaFaceDetector.from_pretrained(WEIGHTS)
+    return EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR)
 
 
 def sample(name):
@@ -137,14 +137,14 @@ def test_smaller_faces_are_found_when_asked_for(detector):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_loading_in_another_dtype_changes_nothing(detector, dtype):
-    other = EmoLlamaFaceDetector.from_pretrained(WEIGHTS, dtype=dtype)
+    other = EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR, dtype=dtype)
     assert other.detect([sample("astronaut.png")]) == detector.detect([sample("astronaut.png")])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_a_cast_rounds_the_weights_and_nothing_else(dtype):
     expected = json.loads((FIXTURES / "expected.json").read_text())["astronaut.png"]
-    cast = EmoLlamaFaceDetector.from_pretrained(WEIGHTS).to(dtype)
+    cast = EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR).to(dtype)
     assert_same_faces(cast.detect([sample("astronaut.png")])[0], expected)
     assert cast.dtype == dtype
 
@@ -160,7 +160,7 @@ def test_autocast_is_left_aside(detector):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_gives_the_originals_faces():
     expected = json.loads((FIXTURES / "expected.json").read_text())
-    detector = EmoLlamaFaceDetector.from_pretrained(WEIGHTS).to("cuda")
+    detector = EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR).to("cuda")
     for name, faces in zip(SAMPLES, detector.detect([sample(name) for name in SAMPLES]), strict=True):
         assert_same_faces(faces, expected[name])
 

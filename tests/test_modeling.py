@@ -146,6 +146,28 @@ def test_precomputed_vision_features_give_the_same_logits(model, samples):
 
 
 @torch.no_grad()
+def test_precomputed_face_features_give_the_same_logits(model, samples):
+    sample = {**samples[3], "face_mask": torch.tensor([True, False, True])}
+    features = model.get_face_features(sample["face_pixel_values"])
+    given = {name: value for name, value in sample.items() if name != "face_pixel_values"}
+    given |= {"face_map": features.face_map, "face_landmarks": features.landmarks}
+    torch.testing.assert_close(model(**given).logits, model(**sample).logits)
+    beams = {**GREEDY, "num_beams": 2}
+    assert torch.equal(model.generate(**given, **beams), model.generate(**sample, **beams))
+    assert (
+        model(**{**given, "face_map": features.face_map.flip(0)}).logits - model(**sample).logits
+    ).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_face_features_are_what_faces_are_analyzed_from(model, samples):
+    faces = samples[1]["face_pixel_values"]
+    features, analysis = model.get_face_features(faces), model.analyze_faces(faces)
+    torch.testing.assert_close(features.age_logits.softmax(-1), analysis.age)
+    torch.testing.assert_close((features.landmarks + 1) / 2, analysis.landmarks)
+
+
+@torch.no_grad()
 def test_every_turn_is_guided_by_its_own_question(model, samples):
     """Two visuals of one sample see only their own question: LLaMA-VID's rule that keeps the cache valid."""
     sample = samples[3]
@@ -429,6 +451,14 @@ class TestErrors:
         with pytest.raises(ValueError, match="`face_pixel_values`"):
             model(**{**samples[1], "face_pixel_values": samples[1]["face_pixel_values"][:2]})
 
+    def test_face_features_come_whole_and_once(self, model, samples):
+        features = model.get_face_features(samples[1]["face_pixel_values"])
+        with pytest.raises(ValueError, match="only one of `face_pixel_values` and `face_map`"):
+            model(**samples[1], face_map=features.face_map, face_landmarks=features.landmarks)
+        alone = {name: value for name, value in samples[1].items() if name != "face_pixel_values"}
+        with pytest.raises(ValueError, match="both or neither of `face_map` and `face_landmarks`"):
+            model(**alone, face_map=features.face_map)
+
     def test_both_or_neither_of_ids_and_embeddings(self, model, samples):
         with pytest.raises(ValueError, match="`input_ids`"):
             model()
@@ -447,8 +477,13 @@ class TestErrors:
         model = make_model(face=False)
         with pytest.raises(ValueError, match="no face prior"):
             model.analyze_faces(torch.zeros(1, 3, 64, 64))
+        with pytest.raises(ValueError, match="no face prior"):
+            model.get_face_features(torch.zeros(1, 3, 64, 64))
         with pytest.raises(ValueError, match="`face_pixel_values`"):
             model(**samples[0])
+        features = {"face_map": torch.zeros(1, 32, 16, 16), "face_landmarks": torch.zeros(1, 68, 2)}
+        with pytest.raises(ValueError, match="`face_map`"):
+            model(**{**samples[0], "face_pixel_values": None}, **features)
 
     @pytest.mark.parametrize(
         ("argument", "value"), [("content_tokens", "grid:9"), ("content_tokens", "some"), ("projector_depth", 0)]

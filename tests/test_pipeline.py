@@ -194,6 +194,14 @@ def test_the_result_is_about_the_last_visual(pipe, video):
 # -- scores
 
 
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory):
+    """The same over another language model, which counts positions in the order of the tokens."""
+    text = {"model_type": "gpt2", "n_embd": 48, "n_layer": 2, "n_head": 4, "vocab_size": 420}
+    folder = build_tiny(tmp_path_factory.mktemp("gpt2"), text_config=text)
+    return pipeline("emotion-chat", model=str(folder), num_frames=FRAMES, **SHORT)
+
+
 def likelihoods(pipe, source, labels, attributes=None):
     """Softmax over the labels' log-likelihoods, one label at a time, by the stock processor and model."""
     question = "What is the emotion of the person in the image? Answer with one of these words: " + ", ".join(labels)
@@ -220,6 +228,22 @@ def test_scores_are_the_labels_likelihoods(pipe, labels):
     assert list(result["scores"]) == labels
     assert sum(result["scores"].values()) == pytest.approx(1, abs=1e-5)
     assert result["emotion"] == max(result["scores"], key=result["scores"].get)
+
+
+@pytest.mark.parametrize("name", ["pipe", "gpt2"])
+def test_scores_of_a_batch_are_those_of_prompts_of_any_length(name, request):
+    chat, labels = request.getfixturevalue(name), ["surprised", "a lowered mouth", "sad"]
+    told = {"age": "30-39", "gender": "male", "race": "White"}
+    inputs = [{"image": ASTRONAUT, "attributes": told}, {"image": HOPPER, "attributes": False}]
+    results = chat(inputs, labels=labels, batch_size=2)
+    assert results[0]["scores"] == pytest.approx(likelihoods(chat, ASTRONAUT, labels, told), abs=1e-5)
+    assert results[1]["scores"] == pytest.approx(likelihoods(chat, HOPPER, labels), abs=1e-5)
+
+
+def test_labels_that_begin_alike_are_told_apart(pipe):
+    labels = ["sad", "sad, with a lowered mouth", "sad, and"]
+    scores = pipe(ASTRONAUT, labels=labels, attributes=False)["scores"]
+    assert scores == pytest.approx(likelihoods(pipe, ASTRONAUT, labels), abs=1e-5)
 
 
 def test_the_users_attributes_are_in_the_scored_prompt(pipe):
@@ -256,6 +280,15 @@ def test_half_precision(pipe, tiny, video):
 
 
 # -- faces
+
+
+@pytest.mark.parametrize(("source", "times"), [(ASTRONAUT, 1), (COFFEE, 0)])
+def test_the_face_prior_looks_at_a_face_once(pipe, source, times):
+    looks = []
+    hook = pipe.model.model.face_prior.register_forward_hook(lambda *given: looks.append(given))
+    pipe(source, question="Why?")
+    hook.remove()
+    assert len(looks) == times
 
 
 def test_faces_of_a_picture(pipe):
@@ -388,7 +421,6 @@ def test_the_users_attributes_override_the_networks(pipe, settings, monkeypatch)
 @pytest.mark.parametrize("off", ["call", "input", "setting"])
 def test_attributes_can_be_switched_off(pipe, video, settings, monkeypatch, off):
     settings(attribute_threshold=0.0, use_attributes=off != "setting")
-    monkeypatch.setattr(pipe.model, "analyze_faces", None)  # calling it would fail
     for kind, source in (("image", ASTRONAUT), ("video", video)):
         sentence, result = sentence_of(
             pipe,

@@ -9,17 +9,16 @@ from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
 
 from emo_llama_hf.training.data_collator import EmoLlamaDataCollator
 from emotion_samples import clip, face_samples, picture, sample
-from tiny_model import EMBEDDED
 
 
 @pytest.fixture(scope="module")
-def processor():
-    return AutoProcessor.from_pretrained(EMBEDDED)
+def processor(tiny):
+    return AutoProcessor.from_pretrained(tiny)
 
 
 @pytest.fixture
-def model():
-    return AutoModelForImageTextToText.from_pretrained(EMBEDDED)
+def model(tiny):
+    return AutoModelForImageTextToText.from_pretrained(tiny)
 
 
 @pytest.fixture
@@ -92,9 +91,9 @@ class TestLabels:
         assert batch["input_ids"].shape[1] % 64 == 0
         assert batch["labels"].shape == batch["input_ids"].shape
 
-    def test_placeholders_of_another_length(self, processor, tmp_path):
+    def test_placeholders_of_another_length(self, tiny):
         """A clip's placeholder in the template may be longer than a picture's."""
-        other = AutoProcessor.from_pretrained(EMBEDDED)
+        other = AutoProcessor.from_pretrained(tiny)
         other.video_token = "<a moving picture>"
         other.chat_template = other.chat_template.replace("'<' + part['type'] + '>\\n'", "visual_token(part) + '\\n'")
         other.chat_template = (
@@ -114,8 +113,8 @@ class TestRefusals:
         with pytest.raises(ValueError, match="Sample 1 of the batch"):
             collator([MIXED[1], chat])
 
-    def test_template_without_generation_marks(self, processor):
-        other = AutoProcessor.from_pretrained(EMBEDDED)
+    def test_template_without_generation_marks(self, tiny):
+        other = AutoProcessor.from_pretrained(tiny)
         other.chat_template = "{% for m in messages %}{{ m['role'] }}{% endfor %}"
         with pytest.raises(ValueError, match="generation"):
             EmoLlamaDataCollator(other)([MIXED[2]])

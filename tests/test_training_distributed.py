@@ -14,7 +14,6 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from emo_llama_hf.training import EmoLlamaDataCollator
 from emotion_samples import face_samples
-from tiny_model import EMBEDDED
 from training_run import history, run
 
 TESTS = Path(__file__).parent
@@ -27,10 +26,10 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def in_two_processes(output: Path, training: dict) -> str:
+def in_two_processes(model: Path, output: Path, training: dict) -> str:
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"),
-        *("training_run.py", str(output)),
+        *("training_run.py", str(model), str(output)),
         json.dumps({"per_device_train_batch_size": 2, "per_device_eval_batch_size": 1, **training}),
         json.dumps(TUNING),
     ]
@@ -41,9 +40,9 @@ def in_two_processes(output: Path, training: dict) -> str:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    return run(folder, tuning=TUNING), folder
+    return run(tiny, folder, tuning=TUNING), folder
 
 
 @pytest.mark.parametrize(
@@ -53,17 +52,17 @@ def alone(tmp_path_factory):
         pytest.param({"fsdp": True, "fsdp_config": {"version": 2}}, id="fsdp2"),
     ],
 )
-def test_two_processes_are_one(alone, tmp_path, training):
+def test_two_processes_are_one(tiny, alone, tmp_path, training):
     """Four samples a step either way; what differs is the order in which float32 numbers are added."""
     trainer, folder = alone
-    errors = in_two_processes(tmp_path, training)
+    errors = in_two_processes(tiny, tmp_path, training)
     assert ("FSDP2-wrapped module" in errors) == bool(training)
     for keys in (("loss",), ("eval_uar", "eval_war")):
         expected, found = history(folder, *keys), history(tmp_path, *keys)
         assert [entry[:2] for entry in found] == [entry[:2] for entry in expected] and expected
         assert [entry[2] for entry in found] == pytest.approx([entry[2] for entry in expected], abs=5e-5)
     batch = EmoLlamaDataCollator(AutoProcessor.from_pretrained(tmp_path))(face_samples(3))
-    base = AutoModelForImageTextToText.from_pretrained(EMBEDDED)
+    base = AutoModelForImageTextToText.from_pretrained(tiny)
     with torch.no_grad():
         logits = PeftModel.from_pretrained(base, tmp_path).eval()(**batch).logits
         expected = trainer.model.eval()(**batch).logits
@@ -72,9 +71,9 @@ def test_two_processes_are_one(alone, tmp_path, training):
 
 @pytest.mark.parametrize("training", [{}, {"fsdp": True, "fsdp_config": {"version": 2}}], ids=["ddp", "fsdp2"])
 @pytest.mark.slow
-def test_two_processes_resume_exactly(tmp_path, training):
-    in_two_processes(tmp_path, {"save_steps": 5, "eval_steps": 5, **training})
+def test_two_processes_resume_exactly(tiny, tmp_path, training):
+    in_two_processes(tiny, tmp_path, {"save_steps": 5, "eval_steps": 5, **training})
     whole = history(tmp_path, "loss")
     (tmp_path / "checkpoint-6").rename(tmp_path / "later")
-    in_two_processes(tmp_path, {"save_steps": 5, "eval_steps": 5, "resume_from_checkpoint": "last", **training})
+    in_two_processes(tiny, tmp_path, {"save_steps": 5, "eval_steps": 5, "resume_from_checkpoint": "last", **training})
     assert history(tmp_path, "loss") == whole and len(whole) == 6

@@ -21,12 +21,11 @@ from emo_llama_hf.training import (
 )
 from emo_llama_hf.training.samples import attributes_of, load_visuals
 from emotion_samples import EMOTIONS, FACE, clip, drawn_face, face_samples, picture, sample
-from tiny_model import EMBEDDED
 
 
 @pytest.fixture(scope="module")
-def processor():
-    return AutoProcessor.from_pretrained(EMBEDDED)
+def processor(tiny):
+    return AutoProcessor.from_pretrained(tiny)
 
 
 class TestEpochSampler:
@@ -70,8 +69,8 @@ class TestClosedSetLoss:
         expected = at[1, [5, 6]].log_softmax(0)[0] + at[2, [7, 8]].log_softmax(0)[0] + at[3, [2, 9]].log_softmax(0)[0]
         assert ClosedSetLoss(answers, 1.0).closed_set_sum(logits, labels) == pytest.approx(-expected.item(), rel=1e-5)
 
-    def test_only_answers_that_are_labels_count(self, processor):
-        model = AutoModelForImageTextToText.from_pretrained(EMBEDDED).eval()
+    def test_only_answers_that_are_labels_count(self, tiny, processor):
+        model = AutoModelForImageTextToText.from_pretrained(tiny).eval()
         collator = EmoLlamaDataCollator(processor)
         answers = answer_tokens(collator, EMOTIONS)
         loss = ClosedSetLoss(answers, 0.7)
@@ -90,8 +89,8 @@ class TestClosedSetLoss:
             expected = -outputs.logits[0, start - 1, first].log_softmax(0)[0]
             assert extra == pytest.approx(expected.item(), rel=1e-3)
 
-    def test_accumulated_batches_add_up(self, processor):
-        model = AutoModelForImageTextToText.from_pretrained(EMBEDDED).eval()
+    def test_accumulated_batches_add_up(self, tiny, processor):
+        model = AutoModelForImageTextToText.from_pretrained(tiny).eval()
         collator = EmoLlamaDataCollator(processor)
         loss = ClosedSetLoss(answer_tokens(collator, EMOTIONS), 0.7)
         samples = face_samples(4)
@@ -233,8 +232,8 @@ class TestDataset:
 
 
 class TestFeatureCache:
-    def test_other_weights_and_other_pixels_find_nothing(self, tmp_path):
-        model = AutoModelForImageTextToText.from_pretrained(EMBEDDED).eval()
+    def test_other_weights_and_other_pixels_find_nothing(self, tiny, tmp_path):
+        model = AutoModelForImageTextToText.from_pretrained(tiny).eval()
         cache = FeatureCache(tmp_path, model.model.vision_model)
         pixels = torch.randn(3, 3, 56, 56)
         inputs = {"pixel_values": pixels, "frame_counts": torch.tensor([1, 2])}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,12 @@ from peft import PeftModel
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+import training_run
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training import cli as train_cli
 from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
-from tiny_model import EMBEDDED
-from training_run import TRAINING, history, run
+from training_run import TRAINING, history
 
 TESTS = Path(__file__).parent
 before_5_23 = pytest.mark.skipif(
@@ -37,7 +38,19 @@ def close(first: list[tuple], second: list[tuple]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def run(tiny):
+    """`training_run.run` on the tiny model."""
+    return partial(training_run.run, tiny)
+
+
+@pytest.fixture(scope="module")
+def base(tiny):
+    """Load the tiny model, untrained."""
+    return lambda: AutoModelForImageTextToText.from_pretrained(tiny).eval()
+
+
+@pytest.fixture(scope="module")
+def finished(run, tmp_path_factory):
     """A run of six steps with everything random that there is, and its folder."""
     folder = tmp_path_factory.mktemp("finished")
     trainer = run(folder, tuning={"augment": True})
@@ -45,17 +58,18 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def batch():
-    return EmoLlamaDataCollator(AutoProcessor.from_pretrained(EMBEDDED))(face_samples(3))
+def batch(tiny):
+    return EmoLlamaDataCollator(AutoProcessor.from_pretrained(tiny))(face_samples(3))
 
 
 class TestResume:
-    def test_a_killed_run_goes_on_exactly(self, finished, tmp_path):
+    def test_a_killed_run_goes_on_exactly(self, tiny, run, finished, tmp_path):
         """SIGKILL in the middle, then the last checkpoint: every later loss is that of the run nobody stopped."""
         _, whole = finished
         command = [
             sys.executable,
             "training_run.py",
+            str(tiny),
             str(tmp_path),
             "{}",
             '{"augment": true}',
@@ -72,7 +86,7 @@ class TestResume:
         assert len(history(whole, "loss")) == 6
         assert history(tmp_path, *keys) == history(whole, *keys)
 
-    def test_within_the_second_epoch(self, tmp_path):
+    def test_within_the_second_epoch(self, run, tmp_path):
         """The order of samples and the augmentation are those of the epoch that was interrupted."""
         settings = {"save_steps": 5, "eval_steps": 5, "max_steps": 6}
         run(tmp_path, settings, {"augment": True})
@@ -81,7 +95,7 @@ class TestResume:
         run(tmp_path, {**settings, "resume_from_checkpoint": "last"}, {"augment": True})
         assert history(tmp_path, "loss") == whole_losses
 
-    def test_last_starts_anew_where_there_is_no_checkpoint(self, finished, tmp_path):
+    def test_last_starts_anew_where_there_is_no_checkpoint(self, run, finished, tmp_path):
         _, whole = finished
         run(tmp_path, {"resume_from_checkpoint": "last"}, {"augment": True})
         assert history(tmp_path, "loss") == history(whole, "loss")
@@ -94,18 +108,15 @@ class TestAdapter:
         with torch.no_grad():
             return trainer.model.eval()(**batch).logits
 
-    def base(self):
-        return AutoModelForImageTextToText.from_pretrained(EMBEDDED).eval()
-
-    def test_peft_model_from_pretrained(self, finished, batch, logits):
-        model = PeftModel.from_pretrained(self.base(), finished[1]).eval()
+    def test_peft_model_from_pretrained(self, base, finished, batch, logits):
+        model = PeftModel.from_pretrained(base(), finished[1]).eval()
         with torch.no_grad():
             assert torch.allclose(model(**batch).logits, logits, atol=1e-5)
-            assert not torch.allclose(self.base()(**batch).logits, logits, atol=1e-3)
+            assert not torch.allclose(base()(**batch).logits, logits, atol=1e-3)
 
     @before_5_23
-    def test_load_adapter(self, finished, batch, logits):
-        model = self.base()
+    def test_load_adapter(self, base, finished, batch, logits):
+        model = base()
         model.load_adapter(str(finished[1]))
         with torch.no_grad():
             assert torch.allclose(model.eval()(**batch).logits, logits, atol=1e-5)
@@ -116,8 +127,8 @@ class TestAdapter:
         with torch.no_grad():
             assert torch.allclose(model(**batch).logits, logits, atol=1e-5)
 
-    def test_merged_model_needs_no_peft(self, finished, batch, logits, tmp_path):
-        merged = PeftModel.from_pretrained(self.base(), finished[1]).merge_and_unload()
+    def test_merged_model_needs_no_peft(self, base, finished, batch, logits, tmp_path):
+        merged = PeftModel.from_pretrained(base(), finished[1]).merge_and_unload()
         merged.save_pretrained(tmp_path)
         reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
         assert type(reloaded).__name__ == "EmoLlamaForConditionalGeneration"
@@ -131,36 +142,36 @@ class TestAdapter:
 
 
 class TestWhatLearns:
-    def changed(self, trainer) -> set[str]:
-        before = AutoModelForImageTextToText.from_pretrained(EMBEDDED).state_dict()
-        model = trainer.model.merge_and_unload() if isinstance(trainer.model, PeftModel) else trainer.model
-        after = model.state_dict()
-        return {name.split(".")[1] for name in before if not torch.equal(before[name], after[name].cpu())}
+    @pytest.fixture
+    def changed(self, base):
+        """The modules of a trained model that differ from those of the tiny model."""
 
-    def test_by_default(self, finished):
-        copy = PeftModel.from_pretrained(TestAdapter().base(), finished[1])
-        assert self.changed(argparse.Namespace(model=copy)) == {
-            "language_model",
-            "face_info_mining",
-            "visual_tokens",
-        }
+        def modules(model) -> set[str]:
+            before = base().state_dict()
+            after = (model.merge_and_unload() if isinstance(model, PeftModel) else model).state_dict()
+            return {name.split(".")[1] for name in before if not torch.equal(before[name], after[name].cpu())}
 
-    def test_parts_without_lora(self, tmp_path, batch):
+        return modules
+
+    def test_by_default(self, base, changed, finished):
+        copy = PeftModel.from_pretrained(base(), finished[1])
+        assert changed(copy) == {"language_model", "face_info_mining", "visual_tokens"}
+
+    def test_parts_without_lora(self, run, changed, tmp_path, batch):
         trainer = run(tmp_path, {"max_steps": 3}, {"lora_rank": 0, "parts": ["qformer", "projector"]})
-        assert self.changed(trainer) == {"qformer", "query_tokens", "visual_tokens"}
+        assert changed(trainer.model) == {"qformer", "query_tokens", "visual_tokens"}
         reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
         with torch.no_grad():
             assert torch.allclose(reloaded(**batch).logits, trainer.model.eval()(**batch).logits, atol=1e-5)
 
-    def test_other_parts_with_lora_are_saved_with_the_adapter(self, tmp_path, batch):
+    def test_other_parts_with_lora_are_saved_with_the_adapter(self, run, base, changed, tmp_path, batch):
         trainer = run(tmp_path, {"max_steps": 3}, {"parts": ["vision", "face_prior", "projector"]})
-        reloaded = PeftModel.from_pretrained(TestAdapter().base(), tmp_path).eval()
+        reloaded = PeftModel.from_pretrained(base(), tmp_path).eval()
         with torch.no_grad():
             assert torch.allclose(reloaded(**batch).logits, trainer.model.eval()(**batch).logits, atol=1e-5)
-        merged = argparse.Namespace(model=reloaded)
-        assert self.changed(merged) == {"language_model", "vision_model", "face_prior", "visual_tokens"}
+        assert changed(reloaded) == {"language_model", "vision_model", "face_prior", "visual_tokens"}
 
-    def test_learning_rates(self, tmp_path):
+    def test_learning_rates(self, run, changed, tmp_path):
         rates = ["projector=1e-3", "face_info_mining=0"]
         trainer = run(tmp_path, {"max_steps": 2, "learning_rates": rates, "lr_scheduler_type": "constant"})
         names = {id(parameter): name for name, parameter in trainer.model.named_parameters()}
@@ -171,19 +182,19 @@ class TestWhatLearns:
                 part = next((p for p in ("visual_tokens", "face_info_mining", "lora") if p in name), name)
                 found.setdefault(part, set()).add(group["lr"])
         assert found == {"visual_tokens": {1e-3}, "face_info_mining": {0.0}, "lora": {5e-3}}
-        assert "face_info_mining" not in self.changed(trainer)
+        assert "face_info_mining" not in changed(trainer.model)
 
-    def test_learning_rate_of_what_does_not_learn(self, tmp_path):
+    def test_learning_rate_of_what_does_not_learn(self, run, tmp_path):
         with pytest.raises(ValueError, match="vision, which does not learn"):
             run(tmp_path, {"learning_rates": ["vision=1e-3"]})
 
 
 class TestModes:
-    def test_gradient_checkpointing_changes_no_loss(self, finished, tmp_path):
+    def test_gradient_checkpointing_changes_no_loss(self, run, finished, tmp_path):
         run(tmp_path, {"gradient_checkpointing": True}, {"augment": True})
         assert close(history(tmp_path, "loss"), history(finished[1], "loss"))
 
-    def test_accumulated_batches_are_one_large_batch(self, tmp_path):
+    def test_accumulated_batches_are_one_large_batch(self, run, tmp_path):
         for name, settings in {
             "large": {},
             "small": {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2},
@@ -191,20 +202,20 @@ class TestModes:
             run(tmp_path / name, {"max_steps": 3, **settings}, {"lora_dropout": 0.0})
         assert close(history(tmp_path / "small", "loss"), history(tmp_path / "large", "loss"))
 
-    def test_bfloat16_learns_in_float32(self, tmp_path):
+    def test_bfloat16_learns_in_float32(self, run, tmp_path):
         trainer = run(tmp_path, {"bf16": True, "max_steps": 6}, {"dtype": "bfloat16"})
         kinds = {(p.requires_grad, p.dtype) for p in trainer.model.parameters()}
         assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
         losses = [value for _, _, value in history(tmp_path, "loss")]
         assert losses[-1] < losses[0] - 0.1
 
-    def test_four_bits_need_cuda(self, tmp_path):
+    def test_four_bits_need_cuda(self, run, tmp_path):
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device")
         with pytest.raises(ValueError, match="`load_in_4bit` needs a CUDA device"):
             run(tmp_path, tuning={"load_in_4bit": True})
 
-    def test_cached_features_give_the_same_losses(self, tmp_path, monkeypatch):
+    def test_cached_features_give_the_same_losses(self, run, tmp_path, monkeypatch):
         run(tmp_path / "without", {"max_steps": 3})
         cache = str(tmp_path / "cache")
         run(tmp_path / "with", {"max_steps": 3}, {"feature_cache": cache})
@@ -257,18 +268,18 @@ class TestModes:
             ({"emotion_labels": ["angry"]}, "none of angry"),
         ],
     )
-    def test_refused_choices(self, tuning, words, tmp_path):
+    def test_refused_choices(self, run, tuning, words, tmp_path):
         with pytest.raises(ValueError, match=words):
             run(tmp_path, {"max_steps": 1, "eval_steps": 1, "save_steps": 1}, tuning)
 
 
 class TestBestModel:
-    def test_early_stopping(self, tmp_path):
+    def test_early_stopping(self, run, tmp_path):
         """With nothing learned no evaluation is better than the first."""
         settings = {"learning_rate": 0.0, "eval_steps": 1, "save_steps": 1, "early_stopping_patience": 2}
         assert run(tmp_path, {**settings, "max_steps": 6}).state.global_step == 3
 
-    def test_the_best_checkpoint_is_kept(self, tmp_path, monkeypatch):
+    def test_the_best_checkpoint_is_kept(self, run, tmp_path, monkeypatch):
         """UAR is made to peak at the second of four evaluations; those weights are what is saved."""
         from emo_llama_hf.training.trainer import EmoLlamaTrainer
 
@@ -287,7 +298,7 @@ def _weights(folder: Path) -> dict:
     return load_file(folder / "adapter_model.safetensors")
 
 
-def test_it_learns_to_see(tmp_path):
+def test_it_learns_to_see(tiny, tmp_path):
     """Trained from nothing, it tells unseen drawn faces apart well above chance, which is one third."""
     arguments = EmoLlamaTrainingArguments(
         str(tmp_path),
@@ -297,7 +308,7 @@ def test_it_learns_to_see(tmp_path):
     arguments.eval_strategy = arguments.save_strategy = "no"
     arguments.load_best_model_at_end = False
     arguments.class_balance, arguments.closed_set_weight = 0.0, 3.0
-    tuning = TuningArguments(lora_rank=0, parts=list(PARTS), emotion_labels=EMOTIONS)
+    tuning = TuningArguments(model=str(tiny), lora_rank=0, parts=list(PARTS), emotion_labels=EMOTIONS)
     faces = face_samples(150)
     assert train(arguments, tuning, faces[:96], faces[96:]).evaluate()["eval_uar"] > 0.5
 
@@ -309,7 +320,7 @@ class TestRecords:
             assert picture.format == "PNG" and picture.width > 400
             assert len(picture.convert("RGB").getcolors(1 << 20)) > 20  # lines on a grid, not an empty sheet
 
-    def test_tensorboard(self, tmp_path):
+    def test_tensorboard(self, run, tmp_path):
         pytest.importorskip("tensorboard", reason="tensorboard is not installed: the extra `train` has it")
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -323,12 +334,12 @@ class TestRecords:
 
 
 class TestCommand:
-    def test_class_folders(self, tmp_path, capsys):
+    def test_class_folders(self, tiny, tmp_path, capsys):
         face_folders(tmp_path / "faces" / "train", 3)
         face_folders(tmp_path / "faces" / "valid", 1)
         arguments = [
-            *(str(tmp_path / "faces"), "--split", "train", "--eval-split", "validation", "--output_dir"),
-            *(str(tmp_path / "out"), "--max-steps", "2", "--emotion-labels", *EMOTIONS, "--use-cpu"),
+            *(str(tmp_path / "faces"), "--split", "train", "--eval-split", "validation", "--model", str(tiny)),
+            *("--output_dir", str(tmp_path / "out"), "--max-steps", "2", "--emotion-labels", *EMOTIONS, "--use-cpu"),
             *("--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "2", "--save-steps", "2"),
             *(
                 "--lora-rank",
@@ -349,11 +360,11 @@ class TestCommand:
         assert (tmp_path / "out" / "adapter_model.safetensors").exists()
         assert history(tmp_path / "out", "eval_uar")[0][0] == 2
 
-    def test_mistakes_are_one_line(self, tmp_path):
+    def test_mistakes_are_one_line(self, tiny, tmp_path):
         from emo_llama_hf.user_error import UserError
 
         for arguments in (
-            [str(tmp_path / "nowhere"), "--output_dir", str(tmp_path)],
+            [str(tmp_path / "nowhere"), "--output_dir", str(tmp_path), "--model", str(tiny)],
             [str(face_folders(tmp_path / "f", 1)), "--output_dir", str(tmp_path), "--model", str(tmp_path / "none")],
         ):
             with pytest.raises(UserError):

@@ -1,10 +1,6 @@
-"""A tiny untrained EmoLlama with real tokenizers: what the tests run on, and for now the embedded default.
-
-`python tests/tiny_model.py emo_llama_hf/embedded` writes the embedded one.
-"""
+"""A tiny untrained EmoLlama with real tokenizers and the real face detector: what the tests run on."""
 
 import io
-import sys
 from pathlib import Path
 
 import sentencepiece
@@ -17,10 +13,9 @@ from emo_llama_hf import (
     EmoLlamaImageProcessor,
     EmoLlamaProcessor,
 )
-from emo_llama_hf.model_card import model_card
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 
-EMBEDDED = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "embedded"
+FACE_DETECTOR = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "embedded" / "face_detector"
 CORPUS = """\
 A chat between a curious user and an artificial intelligence assistant.
 The assistant gives helpful, detailed, and polite answers to the user's questions.
@@ -127,7 +122,7 @@ def tiny_processor(folder: Path, config: EmoLlamaConfig | None = None, **kwargs)
         ),
         tokenizer=tiny_tokenizer(folder),
         qformer_tokenizer=tiny_qformer_tokenizer(),
-        face_detector=EmoLlamaFaceDetector.from_pretrained(EMBEDDED / "face_detector"),
+        face_detector=EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR),
         tokens_per_frame=config.tokens_per_frame,
         **kwargs,
     )
@@ -148,19 +143,3 @@ def build_tiny(folder: Path, open_gate: bool = True, **config) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
-
-
-def build_embedded(folder: Path) -> None:
-    """Replace the checkpoint in the package; its code is the package's own, so no copies of it are kept."""
-    build_tiny(folder)
-    config = EmoLlamaConfig.from_pretrained(folder)
-    description = "Untrained weights at a toy size: they show how everything works, not what an emotion is."
-    model_card("emo-llama-untrained", config, description, training_data="None.").save(folder / "README.md")
-    for copy in folder.glob("*.py"):
-        copy.unlink()
-    for weights in folder.rglob("*.safetensors"):
-        weights.chmod(0o644)
-
-
-if __name__ == "__main__":
-    build_embedded(Path(sys.argv[1]))

@@ -1,4 +1,7 @@
-"""A short fine-tuning run; as a program, alone or under torchrun: `training_run.py OUTPUT '{"seed": 1}' '{}'`."""
+"""A short fine-tuning run, as a program: alone, or under torchrun. `training_run.py MODEL OUTPUT TRAINING TUNING`
+
+The last two are JSON, e.g. `'{"seed": 1}' '{}'`.
+"""
 
 import json
 import sys
@@ -28,10 +31,11 @@ TRAINING = {
 TUNING = {"lora_rank": 4, "emotion_labels": EMOTIONS}
 
 
-def run(output, training: dict | None = None, tuning: dict | None = None):
-    """Train on 16 drawn faces and evaluate on 5."""
+def run(model, output, training: dict | None = None, tuning: dict | None = None):
+    """Train `model` on 16 drawn faces and evaluate it on 5."""
     arguments = EmoLlamaTrainingArguments(str(output), **{**TRAINING, **(training or {})})
-    return train(arguments, TuningArguments(**{**TUNING, **(tuning or {})}), face_samples(16), face_samples(5))
+    choices = TuningArguments(model=str(model), **{**TUNING, **(tuning or {})})
+    return train(arguments, choices, face_samples(16), face_samples(5))
 
 
 def history(folder, *keys: str) -> list[tuple]:
@@ -42,5 +46,5 @@ def history(folder, *keys: str) -> list[tuple]:
 
 if __name__ == "__main__":
     allow_fsdp_on_cpu()
-    run(sys.argv[1], *map(json.loads, sys.argv[2:]))
+    run(*sys.argv[1:3], *map(json.loads, sys.argv[3:]))
     PartialState().destroy_process_group()

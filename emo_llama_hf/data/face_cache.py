@@ -19,7 +19,7 @@ SHARD_PATTERN = "faces-*.jsonl"
 # What of the processor decides which faces are found and what is perceived in them.
 SETTINGS = (
     "num_frames", "frame_sampling", "fps", "max_frames", "on_video_error", "face_choice", "face_margin",
-    "min_face_size", "min_face_confidence", "missing_face",
+    "min_face_size", "min_face_confidence", "missing_face", "full_frame_below",
 )  # fmt: skip
 
 

@@ -214,8 +214,7 @@ def perceive(visuals: list[Visual], processor: EmoLlamaProcessor, model) -> list
     inputs = processor.visual_inputs(visuals, return_tensors="pt")
     seen = torch.as_tensor(inputs["face_mask"]).bool().cpu()
     analysis = model.analyze_faces(inputs["face_pixel_values"].to(model.device))
-    config = model.config.face_config
-    names = {"age": config.age_labels, "gender": config.gender_labels, "race": config.race_labels}
+    names = model.config.face_config.perceived_labels
     counts = [len(visual.frames) for visual in visuals]
     split = {name: analysis[name].cpu().split(counts) for name in names}
     perceived: list[dict[str, tuple[str, float]] | None] = []

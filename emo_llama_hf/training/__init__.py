@@ -5,6 +5,9 @@ from .closed_set_loss import ClosedSetLoss, answer_tokens
 from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
+from .face_batches import FaceBatches
+from .face_crops import FaceCrops
+from .face_prior_training import FaceMapForTraining, FaceTasksForTraining, train_face_prior
 from .feature_cache import FeatureCache, fill_cache
 from .samples import samples_of
 from .train import train
@@ -21,6 +24,10 @@ __all__ = [
     "EmoLlamaTrainingArguments",
     "EmotionDataset",
     "EpochSampler",
+    "FaceBatches",
+    "FaceCrops",
+    "FaceMapForTraining",
+    "FaceTasksForTraining",
     "FeatureCache",
     "TuningArguments",
     "answer_tokens",
@@ -28,4 +35,5 @@ __all__ = [
     "make_trainable",
     "samples_of",
     "train",
+    "train_face_prior",
 ]

@@ -65,7 +65,7 @@ def _moved(face: Face | None, point, mirrored: bool = False) -> Face | None:
         return None
     (x0, y0), (x1, y1) = point(*face.box[:2]), point(*face.box[2:])
     landmarks = [point(*landmark) for landmark in face.landmarks]
-    if mirrored:
+    if mirrored and landmarks:
         landmarks = [landmarks[index] for index in MIRRORED]
     return replace(face, box=(min(x0, x1), y0, max(x0, x1), y1), landmarks=tuple(landmarks))
 

@@ -57,7 +57,7 @@ def make_trainable(
     model.requires_grad_(False)
     for part, module in PARTS.items():
         if part not in present and part != "language_model" and getattr(model.model, module) is not None:
-            getattr(model.model, module).register_forward_pre_hook(_stay_in_eval)
+            getattr(model.model, module).register_forward_pre_hook(stay_in_eval)
     if lora_rank:
         if "language_model" in present:
             raise ValueError(
@@ -86,7 +86,7 @@ def make_trainable(
     return model
 
 
-def _stay_in_eval(module: nn.Module, args: tuple) -> None:
+def stay_in_eval(module: nn.Module, args: tuple) -> None:
     """`model.train()` would let frozen batch norms count on and frozen dropouts blur what others learn from."""
     module.eval()
 

@@ -1,0 +1,140 @@
+"""Batches of face crops, changed at random while the face prior learns."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from ..instruct.sampling import seed_of
+from .augmentation import MIRRORED
+from .data_collator import IGNORED
+
+
+@dataclass
+class FaceBatches:
+    """
+    Data collator of [`FaceCrops`]: normalized pixels, and of each task a distribution over its classes, all zero where
+    the class is unknown. Every share or strength can be set to 0.
+
+    Args:
+        mean, std (`list[float]`): normalization of the pixels, the image processor's `face_mean` and `face_std`.
+        classes (`dict[str, int]`): number of classes of each task.
+        mirror (`float`): share of mirrored crops.
+        rotate (`float`): largest rotation in degrees.
+        shift (`float`): largest shift, as a share of the crop.
+        scale (`float`): crops are cut to, or widened to, 1 ± `scale` of their sides.
+        stretch (`float`): how much taller than wide, at most, the part shown is: boxes of faces are not square.
+        color (`float`): brightness, contrast and each colour channel change by at most this share.
+        grey (`float`): share of crops without colour.
+        erase (`float`): share of crops in which a rectangle is hidden.
+        mixup (`float`): share of batches in which crops are mixed in pairs (arXiv 1710.09412); without landmarks then.
+        seed (`int`)
+    """
+
+    mean: list[float]
+    std: list[float]
+    classes: dict[str, int]
+    mirror: float = 0.5
+    rotate: float = 12.0
+    shift: float = 0.08
+    scale: float = 0.15
+    stretch: float = 0.2
+    color: float = 0.3
+    grey: float = 0.3
+    erase: float = 0.4
+    mixup: float = 0.2
+    seed: int = 0
+
+    def plain(self) -> "FaceBatches":
+        """Batches for evaluation, in which nothing is changed."""
+        changes = ("mirror", "rotate", "shift", "scale", "stretch", "color", "grey", "erase", "mixup")
+        return replace(self, **dict.fromkeys(changes, 0.0))  # type: ignore[arg-type]
+
+    def __call__(self, samples: list[dict]) -> dict[str, torch.Tensor]:
+        """
+        What is drawn depends on `seed` and on which crops are in the batch, in which order, alone.
+
+        Returns:
+            `dict`: `pixel_values` (B, 3, h, w), `landmarks` (B, L, 2) with NaN where they are unknown, and of each
+            task its target (B, classes).
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.seed, *(sample["index"] for sample in samples)))
+            return self._batch(samples)
+
+    def _batch(self, samples: list[dict]) -> dict[str, torch.Tensor]:
+        pixels = torch.stack([sample["pixels"] for sample in samples]).float() / 255
+        landmarks = torch.stack([sample["landmarks"] for sample in samples])
+        batch = {
+            task: _one_hot(torch.stack([sample[task] for sample in samples]), count)
+            for task, count in self.classes.items()
+        }
+        if any((self.mirror, self.rotate, self.shift, self.scale, self.stretch)):
+            pixels, landmarks = self._move(pixels, landmarks)
+        if self.color or self.grey:
+            pixels = self._recolor(pixels)
+        if self.erase:
+            pixels = self._hide(pixels)
+        if torch.rand(()) < self.mixup:
+            part = torch.distributions.Beta(0.4, 0.4).sample()
+            order = torch.randperm(len(pixels))
+            pixels = part * pixels + (1 - part) * pixels[order]
+            batch = {task: part * values + (1 - part) * values[order] for task, values in batch.items()}
+            landmarks = torch.full_like(landmarks, torch.nan)
+        pixels = (pixels - torch.tensor(self.mean).view(3, 1, 1)) / torch.tensor(self.std).view(3, 1, 1)
+        return {
+            "pixel_values": pixels.contiguous(memory_format=torch.channels_last),
+            "landmarks": landmarks,
+            **batch,
+        }
+
+    def _move(self, pixels: torch.Tensor, landmarks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mirror, turn, resize and shift; what lies beyond a crop's border looks like its border."""
+        count = len(pixels)
+        angle = _spread(count, self.rotate) * torch.pi / 180
+        size = 1 + _spread(count, self.scale)
+        tall = 1 + torch.rand(count) * self.stretch
+        mirrored = torch.rand(count) < self.mirror
+        # The matrix leads from a place in the new crop to the place in the old one.
+        turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=-1).view(count, 2, 2)
+        matrix = turn * torch.stack([size * torch.where(mirrored, -1, 1), size * tall], dim=-1)[:, None]
+        offset = 2 * torch.stack([_spread(count, self.shift), _spread(count, self.shift)], dim=-1)[..., None]
+        grid = nn.functional.affine_grid(torch.cat([matrix, offset], dim=-1), list(pixels.shape), align_corners=False)
+        pixels = nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+        landmarks = (landmarks - offset.transpose(1, 2)) @ torch.linalg.inv(matrix).transpose(1, 2)
+        swapped = landmarks[:, MIRRORED] if landmarks.shape[1] == len(MIRRORED) else landmarks
+        return pixels, torch.where(mirrored[:, None, None], swapped, landmarks)
+
+    def _recolor(self, pixels: torch.Tensor) -> torch.Tensor:
+        count = len(pixels)
+        grey = pixels.mean(1, keepdim=True)
+        pixels = torch.where(torch.rand(count, 1, 1, 1) < self.grey, grey, pixels)
+        gain = 1 + _spread((count, 1, 1, 1), self.color)
+        # A third of the crops keep their colours, so that grey ones stay part of what is learned.
+        tint = 1 + _spread((count, 3, 1, 1), self.color / 2) * (torch.rand(count, 1, 1, 1) < 0.67)
+        middle = pixels.mean((1, 2, 3), keepdim=True)
+        contrast = 1 + _spread((count, 1, 1, 1), self.color)
+        return (((pixels - middle) * contrast + middle) * gain * tint).clamp(0, 1)
+
+    def _hide(self, pixels: torch.Tensor) -> torch.Tensor:
+        count, _, height, width = pixels.shape
+
+        def inside(size: int) -> torch.Tensor:
+            length = torch.empty(count, 1).uniform_(0.15, 0.45) * size
+            start = torch.rand(count, 1) * (size - length)
+            place = torch.arange(size)
+            return (place >= start) & (place < start + length)
+
+        hidden = inside(height)[:, :, None] & inside(width)[:, None, :]
+        hidden &= (torch.rand(count) < self.erase)[:, None, None]
+        return torch.where(hidden[:, None], torch.rand(count, 1, 1, 1), pixels)
+
+
+def _spread(shape, limit: float) -> torch.Tensor:
+    """Numbers drawn evenly from -limit to limit."""
+    return (torch.rand(shape) * 2 - 1) * limit
+
+
+def _one_hot(values: torch.Tensor, count: int) -> torch.Tensor:
+    known = values != IGNORED
+    return nn.functional.one_hot(values.clamp(min=0), count).float() * known[:, None]

@@ -1,0 +1,228 @@
+"""Training of a face prior from labelled face crops, before an EmoLlama is built around it."""
+
+import math
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
+
+from ..modeling.modeling_face_prior import EmoLlamaFacePriorModel
+from .face_batches import FaceBatches
+from .face_crops import FaceCrops
+from .loss_curve import LossCurveCallback
+from .trainable_parts import stay_in_eval
+
+AVERAGE_FILE = "average.safetensors"
+
+
+class FaceMapForTraining(nn.Module):
+    """
+    First stage: the face embedding map learns to tell classes apart, by linear heads on its mean. The heads only show
+    the map what matters, for Face Info Mining and the decoder to find; they are thrown away.
+
+    Args:
+        face_prior ([`EmoLlamaFacePriorModel`])
+        classes (`dict[str, int]`): number of classes of each task.
+        dropout (`float`): of the heads' input.
+        label_smoothing (`float`)
+    """
+
+    def __init__(
+        self,
+        face_prior: EmoLlamaFacePriorModel,
+        classes: dict[str, int],
+        dropout: float = 0.3,
+        label_smoothing: float = 0.1,
+    ):
+        super().__init__()
+        self.face_prior = face_prior
+        self.tasks = list(classes)
+        self.heads = nn.ModuleDict(
+            {
+                task: nn.Sequential(nn.Dropout(dropout), nn.Linear(face_prior.config.hidden_size, count))
+                for task, count in classes.items()
+            }
+        )
+        self.label_smoothing = label_smoothing
+
+    def forward(self, pixel_values: torch.Tensor, landmarks=None, **targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        """
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`)
+            landmarks: not learned in this stage.
+            targets (`torch.FloatTensor` of shape `(F, classes)`):
+                Of each task a distribution over its classes, all zero where the class is unknown.
+
+        Returns:
+            `dict`: `loss`, and the logits of each task (F, classes).
+        """
+        prior = self.face_prior
+        # The mean of the fused map: fusing is linear, and enlarging a map by a whole factor keeps its mean.
+        means = [feature.mean((2, 3)) for feature in prior.backbone(pixel_values).feature_maps]
+        means = [projection(mean) for projection, mean in zip(prior.projections, means, strict=True)]
+        pooled = prior.fuse(torch.cat(means[::-1], dim=1)[..., None, None]).flatten(1)
+        logits = {task: self.heads[task](pooled).float() for task in targets}
+        losses = [class_loss(logits[task], target, self.label_smoothing) for task, target in targets.items()]
+        return {"loss": torch.stack(losses).sum(), **logits}
+
+
+class FaceTasksForTraining(nn.Module):
+    """
+    Second stage: the decoder and the heads learn to read the map, which stays as it is.
+
+    Args:
+        face_prior ([`EmoLlamaFacePriorModel`])
+        landmark_weight (`float`): of the landmarks' loss, next to each class's cross-entropy.
+        label_smoothing (`float`)
+    """
+
+    def __init__(
+        self, face_prior: EmoLlamaFacePriorModel, landmark_weight: float = 20.0, label_smoothing: float = 0.0
+    ):
+        super().__init__()
+        self.face_prior = face_prior
+        self.landmark_weight = landmark_weight
+        self.label_smoothing = label_smoothing
+        self.tasks = [task for task in ("age", "gender", "race") if task in face_prior.config.tasks]
+        face_prior.requires_grad_(True)
+        face_prior.position.frequencies.requires_grad_(False)  # drawn once, not learned
+        for module in (face_prior.backbone, face_prior.projections, face_prior.fuse):
+            module.requires_grad_(False)
+        face_prior.backbone.register_forward_pre_hook(stay_in_eval)
+
+    def forward(
+        self, pixel_values: torch.Tensor, landmarks: torch.Tensor, **targets: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """
+        Args:
+            pixel_values, targets: see [`FaceMapForTraining`]; targets of tasks that the face prior has no head for
+                (the emotion) are passed over.
+            landmarks (`torch.FloatTensor` of shape `(F, L, 2)`): NaN where they are unknown.
+
+        Returns:
+            `dict`: `loss`, and the logits of each task (F, classes).
+        """
+        outputs = self.face_prior(pixel_values, return_dict=True)
+        logits = {task: outputs[f"{task}_logits"].float() for task in targets if task in self.tasks}
+        losses = [class_loss(values, targets[task], self.label_smoothing) for task, values in logits.items()]
+        known = landmarks.isfinite().all(-1)
+        error = nn.functional.smooth_l1_loss(
+            outputs.landmarks.float()[known], landmarks[known], reduction="sum", beta=0.05
+        )
+        return {"loss": torch.stack(losses).sum() + self.landmark_weight * error / known.numel(), **logits}
+
+
+def class_loss(logits: torch.Tensor, target: torch.Tensor, label_smoothing: float) -> torch.Tensor:
+    """
+    Cross-entropy of logits (F, classes) with distributions (F, classes), over the rows whose class is known, as a mean
+    over all rows.
+    """
+    weight = target.sum(1, keepdim=True)
+    target = (1 - label_smoothing) * target + label_smoothing * weight / target.shape[1]
+    return -(target * logits.log_softmax(-1)).sum() / len(logits)
+
+
+class FacePriorTrainer(Trainer):
+    """
+    A `Trainer` of a stage of the face prior's training that keeps, and evaluates, a moving average of its weights.
+
+    Args:
+        average_decay (`float`): share of the average that stays at each step.
+        eval_batches ([`FaceBatches`]): makes the batches of an evaluation.
+        kwargs: of `Trainer`.
+    """
+
+    def __init__(self, *args, average_decay: float, eval_batches: FaceBatches, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(average_decay), use_buffers=True)
+        self.eval_batches = eval_batches
+        self.add_callback(_AverageCallback(self))
+
+    def get_eval_dataloader(self, eval_dataset=None):
+        train_batches, self.data_collator = self.data_collator, self.eval_batches  # type: ignore[has-type]
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = train_batches
+
+    def evaluation_loop(self, *args, **kwargs):
+        trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.module.state_dict())
+        try:
+            return super().evaluation_loop(*args, **kwargs)
+        finally:
+            self.model.load_state_dict(trained)
+
+
+class _AverageCallback(TrainerCallback):
+    """Moves the average along, and keeps it with the checkpoints for a resume."""
+
+    def __init__(self, trainer: FacePriorTrainer):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.global_step:
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            load_model(self.trainer.average, checkpoint / AVERAGE_FILE)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.trainer.average.update_parameters(self.trainer.model)
+
+    def on_save(self, args, state, control, **kwargs):
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and checkpoint.is_dir():
+            save_model(self.trainer.average, str(checkpoint / AVERAGE_FILE))
+
+
+def train_face_prior(
+    stage: FaceMapForTraining | FaceTasksForTraining,
+    arguments: TrainingArguments,
+    train_crops: FaceCrops,
+    eval_crops: FaceCrops,
+    batches: FaceBatches,
+    average_decay: float = 0.998,
+) -> Trainer:
+    """
+    Run one stage of a face prior's training; afterwards it has the averaged weights.
+
+    Args:
+        stage ([`FaceMapForTraining`] or [`FaceTasksForTraining`]): changed in place.
+        arguments (`TrainingArguments`): with `resume_from_checkpoint` a run that was stopped goes on.
+        train_crops, eval_crops ([`FaceCrops`])
+        batches ([`FaceBatches`]): how training crops are changed at random.
+        average_decay (`float`): of the moving average of the weights.
+
+    Returns:
+        The trainer, whose `evaluate()` gives each task's accuracy.
+    """
+    arguments.label_names = [task for task in batches.classes if task in stage.tasks]
+    arguments.remove_unused_columns = False
+    trainer = FacePriorTrainer(
+        stage,
+        arguments,
+        data_collator=batches,
+        train_dataset=train_crops,
+        eval_dataset=eval_crops,
+        compute_metrics=lambda prediction: _accuracies(prediction, arguments.label_names),
+        callbacks=[LossCurveCallback()],
+        average_decay=average_decay,
+        eval_batches=batches.plain(),
+    )
+    last = get_last_checkpoint(arguments.output_dir) if Path(arguments.output_dir).is_dir() else None
+    trainer.train(last if arguments.resume_from_checkpoint else None)
+    stage.load_state_dict(trainer.average.module.state_dict())
+    return trainer
+
+
+def _accuracies(prediction: EvalPrediction, tasks: list[str]) -> dict[str, float]:
+    """Accuracy of each task over the crops whose class is known."""
+    found = {}
+    for task, logits, target in zip(tasks, prediction.predictions, prediction.label_ids, strict=True):
+        known = target.sum(1) > 0
+        right = (logits.argmax(1) == target.argmax(1))[known]
+        found[f"{task}_accuracy"] = float(right.mean()) if len(right) else math.nan
+    return found

@@ -1,0 +1,90 @@
+"""The checkpoint that comes with the package: what holds whichever it is, through every door and command."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
+
+from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaModel, EmotionChatPipeline, cli, default_model
+from emotion_samples import EMOTIONS, face_folders
+from test_doors import CHAT, SAMPLES, run_isolated
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AutoModelForImageTextToText.from_pretrained(default_model())
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return AutoProcessor.from_pretrained(default_model())
+
+
+@pytest.fixture(scope="module")
+def inputs(processor):
+    return processor.apply_chat_template(CHAT, tokenize=True, return_dict=True, add_generation_prompt=True)
+
+
+@pytest.fixture(scope="module")
+def logits(model, inputs):
+    with torch.no_grad():
+        return model(**inputs).logits
+
+
+def test_the_pipeline():
+    pipe = pipeline("emotion-chat")
+    assert type(pipe) is EmotionChatPipeline
+    for name, faces in (("astronaut.png", 1), ("grace_hopper.jpg", 1), ("chelsea.png", 0)):
+        result = pipe(str(SAMPLES / name), max_new_tokens=4)
+        assert list(result["scores"]) == pipe.model.config.emotion_labels
+        assert sum(result["scores"].values()) == pytest.approx(1, abs=1e-5)
+        assert result["emotion"] == (max(result["scores"], key=result["scores"].get) if faces else None)
+        assert len(result["faces"]) == faces
+        assert json.loads(json.dumps(result)) == result
+
+
+def test_the_stock_pipeline_answers_as_ours_does():
+    stock = pipeline("image-text-to-text", model=default_model())
+    answer = stock(CHAT, max_new_tokens=4, do_sample=False)[0]["generated_text"][-1]
+    ours = pipeline("emotion-chat")(CHAT, max_new_tokens=4, do_sample=False, attributes=False)
+    assert (answer["role"], answer["content"].strip()) == ("assistant", ours["generated_text"])
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_auto_classes(model, inputs, logits, trust):
+    base = AutoModel.from_pretrained(default_model(), trust_remote_code=trust)
+    whole = AutoModelForImageTextToText.from_pretrained(default_model(), trust_remote_code=trust)
+    assert (type(base), type(whole)) == (EmoLlamaModel, EmoLlamaForConditionalGeneration)
+    with torch.no_grad():
+        assert torch.equal(model.lm_head(base(**inputs).last_hidden_state), logits)
+        assert torch.equal(whole(**inputs).logits, logits)
+
+
+def test_saved_elsewhere_it_needs_no_package(model, processor, logits, hub_server, tmp_path):
+    model.save_pretrained(tmp_path / "saved")
+    processor.save_pretrained(tmp_path / "saved")
+    isolated = run_isolated(str(tmp_path / "saved"), tmp_path / "logits.pt", hub_server.environment(tmp_path / "home"))
+    torch.testing.assert_close(isolated, logits)
+
+
+def test_the_commands(tmp_path, capsys):
+    """Each command takes it where no `--model` is given."""
+    faces, out = str(face_folders(tmp_path / "faces", 1)), tmp_path / "out"
+    for arguments in (
+        ["info"],
+        ["analyze", str(SAMPLES / "astronaut.png"), "--max-new-tokens", "2"],
+        ["prepare", faces],
+        ["evaluate", faces, "--output", str(tmp_path / "report"), "--device", "cpu", "--max-new-tokens", "2"],
+        ["train", faces, "--output-dir", str(out), "--max-steps", "1", "--use-cpu", "--report-to", "none"],
+    ):
+        assert cli.main(arguments) == 0, capsys.readouterr().err
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["likelihood"]["count"] == len(EMOTIONS)
+    assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == default_model()
+
+
+def test_it_fits_in_a_wheel():
+    files = [path for path in Path(default_model()).rglob("*") if path.is_file()]
+    assert {path.suffix for path in files if path.stat().st_size > 1e6} == {".safetensors"}
+    assert sum(path.stat().st_size for path in files) <= 30e6

@@ -42,7 +42,7 @@ def faces_of(visual: Visual, sources: list[str], perceived: list[dict | None]) -
 
 
 def _faces_of_frame(visual: Visual, index: int, source: str, perceived: dict) -> list[dict]:
-    chosen: Face | None = visual.faces[index] if visual.faces else None
+    chosen: Face | None = visual.faces[index] if visual.faces and source == "detected" else None
     faces = [
         _face_dict(face.box, face.confidence, face.landmarks, face is chosen, perceived)
         for face in (visual.detections[index] if visual.detections else [])

@@ -19,7 +19,7 @@ train_data, eval_data, output = sys.argv[1:]
 
 # %% The model, and a processor that takes a whole picture for a face where it finds none, as in FER2013's tight crops.
 processor = AutoProcessor.from_pretrained(default_model(), missing_face="full_frame")
-model = AutoModelForImageTextToText.from_pretrained(default_model())
+model = AutoModelForImageTextToText.from_pretrained(default_model(), dtype="float32")
 labels = model.config.emotion_labels
 
 # %% Data: every picture becomes a chat, the question which emotion it is and the answer.
@@ -27,8 +27,8 @@ train_samples = samples_of(Records(train_data), labels)
 eval_samples = samples_of(Records(eval_data), labels)
 print(train_samples[0]["messages"])
 
-# %% What learns: LoRA on the language model, and everything in front of it, since this small model is untrained.
-model = make_trainable(model, parts=["vision", "qformer", "face_prior", "face_info_mining", "projector"], lora_rank=16)
+# %% What learns: LoRA on the language model, Face Info Mining and the projector.
+model = make_trainable(model, parts=["face_info_mining", "projector"], lora_rank=16)
 model.print_trainable_parameters()
 
 # %% Training.

@@ -59,8 +59,8 @@ class EmoLlamaProcessor(ProcessorMixin):
             What happens to a frame without a face: `"mask"` (nothing is said about one), `"full_frame"` (the whole
             frame is taken for a face: for pictures that are face crops already) or `"error"`.
         full_frame_below (`int`):
-            Of a frame without a side longer than this many pixels the whole is taken for a face where none is found,
-            whatever `missing_face` says: so small a picture is a face crop, and detectors miss faces that fill it.
+            A frame without a side longer than this many pixels is taken for a face as a whole, whatever is found in
+            it: so small a picture is a face crop, and detectors misjudge faces that fill it.
         use_attributes (`bool`): whether perceived age, gender and race may be written into a prompt at all.
         attribute_template (`str`), attribute_phrases (`dict[str, str]`), attribute_threshold (`float`):
             See [`attribute_sentence`].
@@ -285,18 +285,19 @@ class EmoLlamaProcessor(ProcessorMixin):
         """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
         sources = []
         for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
-            whole = self.missing_face == "full_frame" or max(frame.size) <= self.full_frame_below
-            sources.append("detected" if face is not None else "full_frame" if whole else "none")
+            small = max(frame.size) <= self.full_frame_below
+            whole = small or (face is None and self.missing_face == "full_frame")
+            sources.append("full_frame" if whole else "none" if face is None else "detected")
         return sources
 
     def face_boxes(self, visual: Visual) -> list[tuple[int, int, int, int] | None]:
         """The whole-pixel box (x0, y0, x1, y1) that is cropped from each frame, `None` where there is no face."""
         boxes: list[tuple[int, int, int, int] | None] = []
         for frame, face, source in zip(visual.frames, visual.faces or [], self.face_sources(visual), strict=True):
-            if face is not None:
-                boxes.append(expand_box(face.box, self.face_margin, *frame.size))
+            if source == "full_frame":
+                boxes.append((0, 0, *frame.size))
             else:
-                boxes.append((0, 0, *frame.size) if source == "full_frame" else None)
+                boxes.append(None if face is None else expand_box(face.box, self.face_margin, *frame.size))
         return boxes
 
     def visual_inputs(self, visuals: list[Visual], **kwargs) -> dict:

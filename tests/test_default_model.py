@@ -11,6 +11,8 @@ from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaModel, Emotio
 from emotion_samples import EMOTIONS, face_folders
 from test_doors import CHAT, SAMPLES, run_isolated
 
+ASTRONAUT, HOPPER = (str(SAMPLES / name) for name in ("astronaut.png", "grace_hopper.jpg"))
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -43,6 +45,64 @@ def test_the_pipeline():
         assert result["emotion"] == (max(result["scores"], key=result["scores"].get) if faces else None)
         assert len(result["faces"]) == faces
         assert json.loads(json.dumps(result)) == result
+
+
+class TestWhatItSays:
+    """The trained checkpoint on public-domain photos: what anyone can see in them."""
+
+    @pytest.fixture(scope="class")
+    def pipe(self):
+        return pipeline("emotion-chat")
+
+    def test_a_smile(self, pipe):
+        result = pipe(ASTRONAUT)
+        assert (result["generated_text"], result["emotion"]) == ("happy", "happy")
+        [face] = result["faces"]
+        assert face["perceived"]["gender"]["label"] == "female"
+
+    def test_a_portrait(self, pipe):
+        result = pipe(HOPPER)
+        assert result["generated_text"] == result["emotion"] != "happy"
+
+    @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png"])
+    @pytest.mark.parametrize("question", [None, "How does this person feel?", "Why is she angry?"])
+    def test_no_face(self, pipe, name, question):
+        result = pipe({"image": str(SAMPLES / name), "question": question})
+        assert result["generated_text"] == "No face is visible in the image."
+        assert result["emotion"] is None
+
+    @pytest.mark.parametrize(
+        ("question", "answer"),
+        [
+            ("What emotion do you see?", "happy"),
+            ("How does this person feel?", "happy"),
+            ("Is this person happy?", "Yes"),
+            ("Is this person angry?", "No"),
+            ("Does the person look sad or happy?", "happy"),
+            ("Describe the facial expression.", "corners of the mouth pulled up"),
+            ("Why do you think so?", "raised cheeks"),
+            ("How sure are you?", "only a guess"),
+            ("Who is this?", "I cannot tell who somebody is"),
+            ("Is this person ill?", "I cannot tell anything about health"),
+            ("Is this person lying?", "I cannot tell what somebody thinks, wants or will do"),
+            ("Which emotion is it? Choose from: anger, joy, happiness, sadness.", "happiness"),
+        ],
+    )
+    def test_questions(self, pipe, question, answer):
+        assert answer in pipe(ASTRONAUT, question=question)["generated_text"]
+
+    def test_a_chat_goes_on(self, pipe):
+        chat = [
+            {"role": "user", "content": [{"type": "image", "image": ASTRONAUT}, {"type": "text", "text": "Mood?"}]}
+        ]
+        for question, answer in (("Why?", "raised cheeks"), ("Who is she?", "I cannot tell who somebody is")):
+            chat.append({"role": "assistant", "content": pipe(chat)["generated_text"]})
+            chat.append({"role": "user", "content": question})
+            assert answer in pipe(chat)["generated_text"]
+
+    def test_without_attributes_it_knows_none(self, pipe):
+        said = pipe(ASTRONAUT, question="How old is this person?", attributes=False)["generated_text"]
+        assert said == "I was not told a perceived age, and I cannot say more."
 
 
 def test_the_stock_pipeline_answers_as_ours_does():

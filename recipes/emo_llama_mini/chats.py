@@ -1,0 +1,229 @@
+"""What emo-llama-mini learns to say: the texts of `chats.json` about faces of data sets, and clips made of them."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageFilter, ImageOps
+
+from emo_llama_hf.chat_input import closed_question
+from emo_llama_hf.instruct import CategoryQuestions
+from emo_llama_hf.processing.face_detection import Face
+from emo_llama_hf.processing.visual import Visual
+
+MARGIN = 0.2  # `face_margin` of the processor: a pasted face is its box with the margin
+
+
+class Chats:
+    """
+    Draws samples (see `emo_llama_hf.training.samples`) from a seed.
+
+    Args:
+        faces (`list[tuple[Image, str]]`): face crops and their emotions.
+        people (`list[tuple[Image, dict]]`): face crops and their perceived attributes, in the face prior's classes.
+        shares (`dict[str, float]`): how often each kind of sample is drawn.
+        attributes (`dict[str, list[str]]`): classes of each perceived attribute.
+        seed (`int`)
+    """
+
+    def __init__(
+        self,
+        faces: Sequence[tuple[Image.Image, str]],
+        people: Sequence[tuple[Image.Image, dict]],
+        shares: dict[str, float],
+        attributes: dict[str, list[str]],
+        seed: int,
+    ):
+        self.sayings = json.loads(Path(__file__).with_name("chats.json").read_text("utf-8"))
+        self.faces, self.people, self.shares, self.attributes = faces, people, shares, attributes
+        self.labels = list(self.sayings["signs"])
+        self.by_emotion = {label: [face for face, emotion in faces if emotion == label] for label in self.labels}
+        self.questions = CategoryQuestions().questions
+        self.dice = random.Random(seed)
+        self.backgrounds = [_background(self.dice, [face for face, _ in people]) for _ in range(500)]
+
+    def draw(self, count: int) -> list[dict]:
+        """`count` samples; every face crop is shown about equally often."""
+        order: list[int] = []
+        kinds = self.dice.choices(list(self.shares), list(self.shares.values()), k=count)
+        samples = []
+        for kind in kinds:
+            if not order:
+                order = self.dice.sample(range(len(self.faces)), len(self.faces))
+            if kind in ("clip", "person", "no_face"):
+                samples.append(getattr(self, f"_{kind}")())
+            else:
+                face, emotion = self.faces[order.pop()]
+                samples.append(getattr(self, f"_{kind}")(face, emotion))
+        return samples
+
+    def only(self, *kinds: str) -> "Chats":
+        """Draw nothing but samples of these kinds from now on."""
+        self.shares = {kind: self.shares[kind] for kind in kinds}
+        return self
+
+    def texts(self, count: int) -> list[str]:
+        """What is said in `count` samples, and every question once, for the tokenizers."""
+        said = [
+            part if isinstance(part, str) else part[-1]["text"]
+            for sample in self.draw(count)
+            for part in (message["content"] for message in sample["messages"])
+        ]
+        asked = [
+            question
+            for part in ("picture", "clip")
+            for intent in self.sayings[part].values()
+            for question in intent["questions"]
+        ]
+        return [*(f"USER: {text} ASSISTANT: {text}" for text in said), *asked, *self.questions]
+
+    def _closed(self, face, emotion: str) -> dict:
+        return self._sample([self._show(face)], [(closed_question("image", self.labels), emotion)], emotion)
+
+    def _category(self, face, emotion: str) -> dict:
+        names = self._label_set(emotion)
+        chosen = [name for name in dict.fromkeys(names.values()) if name is not None]
+        self.dice.shuffle(chosen)
+        chosen = chosen[: self.dice.randint(2, len(chosen))]
+        if names[emotion] not in chosen:
+            chosen[self.dice.randrange(len(chosen))] = names[emotion]
+        question = self.dice.choice(self.questions).replace("{kind}", "image").replace("{labels}", ", ".join(chosen))
+        return self._sample([self._show(face)], [(question, names[emotion])], emotion)
+
+    def _conversation(self, face, emotion: str) -> dict:
+        intents = self.dice.sample(list(self.sayings["picture"]), self.dice.randint(1, 2))
+        attributes = self._some_attributes()
+        turns = [self._turn(self.sayings["picture"][intent], emotion, attributes, intent) for intent in intents]
+        return self._sample([self._show(face)], turns, emotion, attributes)
+
+    def _person(self) -> dict:
+        face, attributes = self.dice.choice(self.people)
+        intent = self.dice.choice(["age", "gender"])
+        told = self.dice.random() < 0.7
+        turn = self._turn(self.sayings["picture"][intent], "neutral", attributes if told else None, intent)
+        return self._sample([self._show(face)], [turn], None, attributes if told else None, fixed=True)
+
+    def _clip(self) -> dict:
+        emotions = self.dice.sample(self.labels, self.dice.choice([1, 2, 2, 2, 3]))
+        length = self.dice.randint(3, 6)
+        cuts = sorted(self.dice.sample(range(1, length), len(emotions) - 1))
+        frames = []
+        for emotion, start, end in zip(emotions, [0, *cuts], [*cuts, length], strict=True):
+            frames += [self.dice.choice(self.by_emotion[emotion])] * (end - start)
+        clip = self.sayings["clip"]
+        if len(emotions) == 1 and self.dice.random() < 0.6:
+            turn = (closed_question("video", self.labels), emotions[0])
+        else:
+            intent = self.dice.choice(["change", "change", "change", "begin", "end"])
+            answers = clip[intent]["answers"] if intent != "change" else clip[intent][str(len(emotions))]
+            words = {"first": emotions[0], "last": emotions[-1], "second": emotions[len(emotions) // 2]}
+            turn = (self.dice.choice(clip[intent]["questions"]), self.dice.choice(answers).format(**words))
+        return self._sample([self._show_all(frames, is_video=True)], [turn], None)
+
+    def _no_face(self) -> dict:
+        is_video = self.dice.random() < 0.25
+        kind, count = ("video", self.dice.randint(2, 6)) if is_video else ("image", 1)
+        frames = [self.dice.choice(self.backgrounds)] * count
+        nobody: list[Face | None] = [None] * count
+        visual = Visual(frames, [index / 2 for index in range(count)], is_video, detections=[[]] * count, faces=nobody)
+        intents = list(self.sayings["picture"].values())
+        questions = self.dice.choice([self.questions, self.dice.choice(intents)["questions"], None])
+        question = closed_question(kind, self.labels)
+        if questions is not None:
+            one, two = self.dice.sample(self.labels, 2)
+            words = {"emotion": one, "other": two, "one": one, "two": two, "kind": kind}
+            question = self.dice.choice(questions).format(**words, labels=", ".join(self.labels))
+        answer = self.sayings["no_face"]["answers"][0].format(kind=kind)
+        return self._sample([visual], [(question, answer)], None, fixed=True)
+
+    def _label_set(self, emotion: str) -> dict[str, str | None]:
+        sets = [names for names in self.sayings["label_sets"].values() if names[emotion] is not None]
+        return self.dice.choice([self.sayings["label_sets"]["names"], *sets])
+
+    def _turn(self, intent: dict, emotion: str, attributes: dict | None, name: str) -> tuple[str, str]:
+        other = self.dice.choice([label for label in self.labels if label != emotion])
+        pair = self.dice.sample([emotion, other], 2)
+        words = {
+            "kind": "image", "emotion": emotion, "other": other, "one": pair[0], "two": pair[1],
+            "signs": self.sayings["signs"][emotion], "mood": self.sayings["mood"][emotion], **(attributes or {}),
+        }  # fmt: skip
+        answers = intent["answers"]
+        if "unknown" in intent and (not attributes or name not in attributes):
+            answers = intent["unknown"]
+        question = self.dice.choice(intent["questions"]).format(**words)
+        return question[0].upper() + question[1:], self.dice.choice(answers).format(**words)
+
+    def _some_attributes(self) -> dict | None:
+        """Attributes drawn evenly, whatever the emotion: the answer about the emotion must not lean on them."""
+        if self.dice.random() < 0.4:
+            return None
+        drawn = {name: self.dice.choice(classes) for name, classes in self.attributes.items()}
+        return {name: value for name, value in drawn.items() if self.dice.random() < 0.8} or None
+
+    def _show(self, face: Image.Image) -> Visual:
+        return self._show_all([face], is_video=False)
+
+    def _show_all(self, faces: list[Image.Image], is_video: bool) -> Visual:
+        """Face crops as they are or in the colours of skin, and each maybe as part of a larger picture."""
+        if self.dice.random() < 0.5:
+            dark = tuple(self.dice.randint(0, most) for most in (60, 40, 40))
+            light = tuple(self.dice.randint(least, 255) for least in (190, 160, 140))
+            faces = [ImageOps.colorize(face.convert("L"), dark, light) for face in faces]
+        background = self.dice.choice(self.backgrounds) if self.dice.random() < 0.5 else None
+        shown = [(face, _whole(face)) if background is None else _paste(self.dice, background, face) for face in faces]
+        return Visual(
+            [frame for frame, _ in shown],
+            [index / 2 for index in range(len(shown))],
+            is_video,
+            detections=[[face] for _, face in shown],
+            faces=[face for _, face in shown],
+        )
+
+    def _sample(
+        self, visuals: list[Visual], turns: list[tuple[str, str]], emotion: str | None, attributes=None, fixed=False
+    ) -> dict:
+        if attributes is None and not fixed:
+            attributes = self._some_attributes()
+        messages: list[dict] = []
+        for number, (question, answer) in enumerate(turns):
+            content: list[dict] = [{"type": "text", "text": question}]
+            if number == 0:
+                kinds = ["video" if visual.is_video else "image" for visual in visuals]
+                content = [{"type": kind, kind: visual} for kind, visual in zip(kinds, visuals, strict=True)] + content
+            messages += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
+        return {"messages": messages, "emotion": emotion, "attributes": attributes}
+
+
+def _background(dice: random.Random, people: Sequence[Image.Image]) -> Image.Image:
+    """Something without a face: colours, or a part of a picture beyond recognition."""
+    side = dice.randint(100, 140)
+    picture = dice.choice(people)
+    corner = dice.choice([(0, 0), (picture.width - 16, 0), (0, picture.height - 16)])
+    part = picture.crop((*corner, corner[0] + 16, corner[1] + 16)).transpose(dice.choice(list(Image.Transpose)))
+    scene = part.resize((side, side), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(dice.uniform(0, 6)))
+    for _ in range(dice.randint(0, 4)):
+        size = dice.randint(10, side // 2)
+        patch = dice.choice(people).crop((0, 0, 12, 12)).resize((size, dice.randint(10, side // 2)))
+        scene.paste(patch, (dice.randint(-10, side), dice.randint(-10, side)))
+    return scene
+
+
+def _paste(dice: random.Random, background: Image.Image, face: Image.Image) -> tuple[Image.Image, Face]:
+    """A face crop somewhere on a background, and where it is."""
+    frame = background.copy()
+    side = dice.randint(40, frame.width)
+    left, top = dice.randint(0, frame.width - side), dice.randint(0, frame.height - side)
+    frame.paste(face.resize((side, side), Image.Resampling.BICUBIC), (left, top))
+    return frame, _face((left, top, left + side, top + side))
+
+
+def _whole(face: Image.Image) -> Face:
+    return _face((0, 0, *face.size))
+
+
+def _face(part: tuple[int, int, int, int]) -> Face:
+    """The face for which the processor cuts out this part of a frame: its box is the part without the margin."""
+    left, top, right, bottom = part
+    inset = (right - left) * (1 - 1 / (1 + MARGIN)) / 2
+    return Face(box=(left + inset, top + inset, right - inset, bottom - inset), confidence=1.0, landmarks=())

@@ -1,0 +1,181 @@
+"""What emo-llama-mini can do, on the validation files: figures, pictures and its card."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from card import save_card
+from chats import Chats
+from tqdm.auto import tqdm
+
+from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor
+from emo_llama_hf.data import Records
+from emo_llama_hf.evaluation import EmoLlamaPredictor, make_report, save_confusion_matrix
+from emo_llama_hf.processing.visual import Visual
+
+BATCH = 32
+TEMPERATURES = np.arange(0.5, 3.01, 0.05)
+
+
+def best_temperature(results: list[dict], labels: list[str]) -> float:
+    """The temperature of the scores that makes the true labels likeliest."""
+    logits = np.log(np.array([[row["scores"][label] for label in labels] for row in results]).clip(1e-12))
+    targets = np.array([labels.index(row["target"]) for row in results])
+
+    def loss(temperature: float) -> float:
+        scaled = logits / temperature
+        scaled = scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
+        return -scaled[np.arange(len(targets)), targets].mean()
+
+    return float(min(TEMPERATURES, key=loss).round(2))
+
+
+def emotions(predictor: EmoLlamaPredictor, processor: EmoLlamaProcessor, records: Records) -> list[dict]:
+    """Answer, scores and perceived attributes of each face."""
+    results = []
+    for batch in _batches(list(records), "emotions"):
+        visuals = [record.load(processor) for record in batch]
+        answers = predictor(visuals, [None] * len(batch))
+        for record, answer in zip(batch, answers, strict=True):
+            row = {"target": record.emotion, "kind": "static", "attributes": answer.pop("perceived"), **answer}
+            results.append(row)
+    return results
+
+
+def attributes(predictor, processor, records: Records, meanings: dict) -> dict:
+    """Accuracy of each perceived attribute, of all faces and of those of each group as the data set has them."""
+    rows = []
+    for batch in _batches(list(records), "attributes"):
+        answers = predictor([record.load(processor) for record in batch], [None] * len(batch))
+        rows += [
+            ({task: meanings[task].get(value, value) for task, value in record.attributes.items()}, record.attributes,
+             answer["perceived"])
+            for record, answer in zip(batch, answers, strict=True)
+        ]  # fmt: skip
+    figures: dict = {"count": len(rows), "faces_found": sum(bool(found) for _, _, found in rows)}
+    for task in meanings:
+        right = [true[task] == found.get(task) for true, _, found in rows]
+        groups: dict[str, dict[str, list[bool]]] = {}
+        for (_, named, _), hit in zip(rows, right, strict=True):
+            for group, value in named.items():
+                groups.setdefault(group, {}).setdefault(value, []).append(hit)
+        figures[task] = {
+            "accuracy": float(np.mean(right)),
+            "groups": {
+                group: {value: {"accuracy": float(np.mean(hits)), "count": len(hits)} for value, hits in parts.items()}
+                for group, parts in groups.items()
+            },
+        }
+    return figures
+
+
+def clips(pipe, chats: Chats, count: int) -> dict:
+    """Clips that change once, made of unseen faces: whether both emotions are named, and in their order."""
+    asked, named, ordered, exact = 0, 0, 0, 0
+    words = re.compile("|".join(chats.labels))
+    for sample in tqdm(chats.draw(count), "clips"):
+        text, answer = _question(sample), sample["messages"][1]["content"]
+        true = words.findall(answer)
+        if not answer.startswith("The expression changes") or len(true) != 2:
+            continue
+        asked += 1
+        said = words.findall(pipe({"video": _visual(sample)}, question=text, attributes=False)["generated_text"])
+        named += set(said) == set(true)
+        ordered += set(said) == set(true) and said == true
+        exact += said == true
+    return {
+        "count": asked,
+        "both_named": named / asked,
+        "in_order_if_named": ordered / max(named, 1),
+        "exact": exact / asked,
+    }
+
+
+def language(pipe, chats: Chats, count: int) -> dict:
+    """Whether answers are sentences that it was taught, whatever the emotion, and of the right intent."""
+    emotion = "|".join(chats.labels)
+    signs = "|".join(map(re.escape, {*chats.sayings["signs"].values(), *chats.sayings["mood"].values()}))
+    value = "|".join(re.escape(value) for values in chats.attributes.values() for value in values)
+
+    def shape(text: str) -> str:
+        return re.sub(rf"\b(?:{value})(?=[. ])", "V", re.sub(rf"\b(?:{emotion})\b", "E", re.sub(signs, "S", text)))
+
+    known = {shape(message["content"]) for s in chats.draw(5000) for message in s["messages"][1::2]}
+    right, grammatical = 0, 0
+    samples = chats.draw(count)
+    for sample in tqdm(samples, "language"):
+        kind = "video" if _visual(sample).is_video else "image"
+        said = pipe({kind: _visual(sample)}, question=_question(sample), attributes=sample["attributes"] or False)
+        said = shape(said["generated_text"])
+        grammatical += said in known
+        intent = {shape(sample["messages"][1]["content"])}
+        right += bool(intent & {said}) or (said in known and _same_intent(said, *intent))
+    return {"count": count, "taught_sentence": grammatical / count, "right_intent": right / count}
+
+
+def _same_intent(one: str, two: str) -> bool:
+    """Several wordings of one answer: "The face looks E.", "The person looks E."; yes and no."""
+    return one.split()[0] == two.split()[0] or {one.split(",")[0], two.split(",")[0]} == {"Yes", "No"}
+
+
+def _question(sample: dict) -> str:
+    return sample["messages"][0]["content"][-1]["text"]
+
+
+def _visual(sample: dict) -> Visual:
+    part = sample["messages"][0]["content"][0]
+    return part[part["type"]]
+
+
+def _batches(rows: list, name: str):
+    for start in tqdm(range(0, len(rows), BATCH), name):
+        yield rows[start : start + BATCH]
+
+
+def measure(recipe) -> None:
+    """Finish the checkpoint: half precision, calibrated; write `results.json`, the pictures and the card."""
+    output, here = recipe.output, Path(__file__).resolve().parent
+    processor = EmoLlamaProcessor.from_pretrained(recipe.work / "start")
+    # The figures are those of the weights as they are stored.
+    model = EmoLlamaForConditionalGeneration.from_pretrained(recipe.work / "alignment_again", dtype=torch.float16)
+    model = model.float().eval()
+    predictor = EmoLlamaPredictor(model, processor, recipe.config.emotion_labels)
+    found = emotions(predictor, processor, recipe.records("emotions", "valid"))
+    temperature = best_temperature(found, predictor.labels)
+    processor.label_temperature = temperature
+    for row in found:
+        scaled = np.array(list(row["scores"].values())).clip(1e-12) ** (1 / temperature)
+        row["scores"] = dict(zip(row["scores"], (scaled / scaled.sum()).tolist(), strict=True))
+    report = make_report(found, predictor.labels)
+    results = {
+        "emotions": report,
+        "label_temperature": temperature,
+        "attributes": attributes(
+            predictor, processor, recipe.records("attributes", "valid"), recipe.settings["meanings"]
+        ),
+        "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 150),
+        "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 120),
+        "parameters": model.num_parameters(),
+        "hours": json.loads((recipe.work / "hours.json").read_text("utf-8")),
+    }
+    for protocol in ("generation", "likelihood"):
+        save_confusion_matrix(report[protocol], here / f"confusion-{protocol}.png", protocol)
+    for step in ("face_map", "face_map_again", "face_tasks", "alignment", "alignment_again"):
+        curve = recipe.work / step / "loss_curve.png"
+        if curve.exists():
+            shutil.copy(curve, here / f"loss-{step.replace('_', '-')}.png")
+    (here / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    processor.save_pretrained(output)
+    shutil.copy(recipe.work / "start" / "tokenizer.model", output)
+    model.half().save_pretrained(output)
+    # Half the size on disk, but computed in single precision, which CPUs are faster in.
+    settings = json.loads((output / "config.json").read_text("utf-8"))
+    (output / "config.json").write_text(json.dumps({**settings, "dtype": "float32"}, indent=2) + "\n", "utf-8")
+    save_card(output, model.config, results)
+    for copy in output.glob("*.py"):  # the package has this code
+        copy.unlink()
+    for weights in output.rglob("*.safetensors"):
+        weights.chmod(0o644)

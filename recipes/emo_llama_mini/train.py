@@ -1,0 +1,271 @@
+"""
+Train emo-llama-mini, the checkpoint that comes with the package, from the parquet files of FER2013 and FairFace:
+
+    python recipes/emo_llama_mini/train.py DATA WORK OUTPUT
+
+Every step leaves its result in WORK and is skipped where that is there; a training that was stopped goes on. On CPU or
+GPU; what is chosen stands in `recipe.json`, what is said in `chats.json`.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+from chats import Chats
+from make_tokenizers import language_tokenizer, question_tokenizer
+from measure import measure
+from transformers import GenerationConfig, TrainingArguments, set_seed
+
+from emo_llama_hf import (
+    EmoLlamaConfig,
+    EmoLlamaFaceConfig,
+    EmoLlamaFacePriorModel,
+    EmoLlamaForConditionalGeneration,
+    EmoLlamaImageProcessor,
+    EmoLlamaProcessor,
+    default_model,
+)
+from emo_llama_hf.data import Records
+from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
+from emo_llama_hf.training import (
+    EmoLlamaTrainingArguments,
+    FaceBatches,
+    FaceCrops,
+    FaceMapForTraining,
+    FaceTasksForTraining,
+    TuningArguments,
+    train,
+    train_face_prior,
+)
+
+HERE = Path(__file__).resolve().parent
+
+
+class Recipe:
+    def __init__(self, data: Path, work: Path, output: Path):
+        self.data, self.work, self.output = data, work, output
+        self.settings = json.loads((HERE / "recipe.json").read_text("utf-8"))
+        self.config = EmoLlamaConfig(**self.settings["model"])
+        self.labels = {"emotion": self.config.emotion_labels, **self.config.face_config.perceived_labels}
+        work.mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> None:
+        for step in (self.face_map, self.face_map_again, self.face_tasks, self.start, self.align, self.align_again):
+            set_seed(self.settings["seed"])
+            begin = time.monotonic()
+            step()
+            self._note_hours(step.__name__, time.monotonic() - begin)
+        measure(self)
+
+    def _note_hours(self, step: str, seconds: float) -> None:
+        """Add to what a step has taken in all runs."""
+        path = self.work / "hours.json"
+        hours = json.loads(path.read_text("utf-8")) if path.exists() else {"steps": {}}
+        hours["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+        hours["steps"][step] = hours["steps"].get(step, 0) + seconds / 3600
+        path.write_text(json.dumps(hours, indent=2) + "\n", "utf-8")
+
+    def records(self, kind: str, split: str) -> Records:
+        return Records(self.data / self.settings["data"][kind].format(split=split))
+
+    def processor(self, folder: Path | None = None, texts: list[str] | None = None) -> EmoLlamaProcessor:
+        """The processor; without texts, one that only reads pictures, with the package's tokenizers."""
+        side, face_side = self.config.vision_config.image_size, self.config.face_config.image_size
+        pictures = EmoLlamaImageProcessor(
+            size={"height": side, "width": side}, face_size={"height": face_side, "width": face_side}
+        )
+        if folder is None or texts is None:
+            processor = EmoLlamaProcessor.from_pretrained(default_model())
+            processor.image_processor = pictures
+            return processor
+        return EmoLlamaProcessor(
+            image_processor=pictures,
+            tokenizer=language_tokenizer(texts, self.settings["vocabulary"], folder),
+            qformer_tokenizer=question_tokenizer(texts),
+            face_detector=EmoLlamaFaceDetector.from_pretrained(Path(default_model()) / "face_detector"),
+            chat_template=(HERE / "chat_template.jinja").read_text("utf-8"),
+            tokens_per_frame=self.config.tokens_per_frame,
+            face_margin=self.settings["face_margin"],
+            full_frame_below=self.settings["full_frame_below"],
+            num_frames=self.settings["num_frames"],
+        )
+
+    def crops(self, split: str) -> FaceCrops:
+        """All face crops of a split with the detector's landmarks."""
+        path = self.work / f"crops-{split}.safetensors"
+        if not path.exists():
+            processor, meanings = self.processor(), self.settings["meanings"]
+            parts = [
+                FaceCrops.from_records(self.records(kind, split), processor, self.labels, meanings)
+                for kind in ("emotions", "attributes")
+            ]
+            parts[0].joined(parts[1]).save(path)
+        return FaceCrops.load(path)
+
+    def face_map(self) -> None:
+        """First stage of the face prior: its map learns to tell emotions and attributes apart."""
+        if not (self.work / "face_map" / "done").exists():
+            model = EmoLlamaFacePriorModel(EmoLlamaFaceConfig(**self.settings["model"]["face_config"]))
+            self.train_map(model, "face_map", self.crops("train"))
+
+    def face_map_again(self) -> None:
+        """A second round, in which the fewer crops with attributes come twice."""
+        if not (self.work / "face_map_again" / "done").exists():
+            crops = self.crops("train")
+            model = EmoLlamaFacePriorModel.from_pretrained(self.work / "face_map" / "done")
+            self.train_map(model, "face_map_again", crops.joined(crops.having("gender")))
+
+    def train_map(self, model: EmoLlamaFacePriorModel, step: str, crops: FaceCrops) -> None:
+        self.train_stage(FaceMapForTraining(model, self.batches().classes), step, crops)
+        model.save_pretrained(self.work / step / "done")
+
+    def face_tasks(self) -> None:
+        """Second stage: the decoder and its heads learn to read the map."""
+        if (self.work / "face_prior").exists():
+            return
+        model = EmoLlamaFacePriorModel.from_pretrained(self.work / "face_map_again" / "done")
+        self.train_stage(FaceTasksForTraining(model), "face_tasks", self.crops("train").having("gender"))
+        model.save_pretrained(self.work / "face_prior")
+
+    def batches(self) -> FaceBatches:
+        pictures = self.processor().image_processor
+        classes = {task: len(labels) for task, labels in self.labels.items()}
+        return FaceBatches(pictures.face_mean, pictures.face_std, classes)
+
+    def train_stage(self, stage: FaceMapForTraining | FaceTasksForTraining, step: str, crops: FaceCrops) -> None:
+        train_face_prior(stage, self.arguments(step), crops, self.crops("valid"), self.batches())
+
+    def arguments(self, step: str) -> TrainingArguments:
+        folder = self.work / step
+        return TrainingArguments(
+            output_dir=str(folder),
+            per_device_eval_batch_size=256,
+            eval_strategy="steps",
+            save_strategy="steps",
+            save_total_limit=1,
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            report_to=[],
+            seed=self.settings["seed"],
+            resume_from_checkpoint=next((str(path) for path in folder.glob("checkpoint-*")), None),
+            **self.settings[step],
+        )
+
+    def chats(self, split: str = "train", seed: int | None = None, shares: dict | None = None) -> Chats:
+        processor = self.processor()
+        emotions, people = list(self.records("emotions", split)), list(self.records("attributes", split))
+        meanings = self.settings["meanings"]
+        return Chats(
+            [(record.load(processor).frames[0], record.emotion) for record in emotions],
+            [
+                (
+                    record.load(processor).frames[0],
+                    {task: meanings[task].get(value, value) for task, value in record.attributes.items()},
+                )
+                for record in people
+            ],
+            shares or self.settings["alignment"]["shares"],
+            self.config.face_config.perceived_labels,
+            self.settings["seed"] if seed is None else seed,
+        )
+
+    def start(self) -> None:
+        """The whole model before it learned to speak, its gates open."""
+        folder = self.work / "start"
+        if (folder / "config.json").exists():
+            return
+        texts = self.chats().texts(3000)
+        processor = self.processor(folder, texts)
+        settings = {
+            **self.settings["model"],
+            "text_config": {**self.settings["model"]["text_config"], "vocab_size": processor.image_token_id},
+            "qformer_config": {
+                **self.settings["model"]["qformer_config"],
+                "vocab_size": len(processor.qformer_tokenizer),
+            },
+            "image_token_id": processor.image_token_id,
+        }
+        set_seed(self.settings["seed"])
+        model = EmoLlamaForConditionalGeneration(EmoLlamaConfig(**settings))
+        trained = EmoLlamaFacePriorModel.from_pretrained(self.work / "face_prior")
+        model.model.face_prior.load_state_dict(trained.state_dict())
+        for attention in (model.model.face_info_mining.global_attention, model.model.face_info_mining.local_attention):
+            torch.nn.init.ones_(attention.gate)
+        model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0, max_new_tokens=64)
+        processor.save_pretrained(folder)
+        model.save_pretrained(folder)
+
+    def align(self) -> None:
+        """The language model learns to speak."""
+        self.train_chats("alignment", self.work / "start")
+
+    def align_again(self) -> None:
+        """What leads from faces to words begins anew, as it would not find the emotion in the first round."""
+        folder = self.work / "start_again"
+        if not (folder / "config.json").exists():
+            set_seed(self.settings["seed"])
+            model = EmoLlamaForConditionalGeneration.from_pretrained(self.work / "alignment")
+            renew(model)
+            fresh = EmoLlamaForConditionalGeneration.from_pretrained(self.work / "start")
+            # In the first round the vision encoder grew loud enough to drown the face prior.
+            model.model.vision_model.load_state_dict(fresh.model.vision_model.state_dict())
+            model.save_pretrained(folder)
+            EmoLlamaProcessor.from_pretrained(self.work / "alignment").save_pretrained(folder)
+        self.train_chats("alignment_again", folder)
+
+    def train_chats(self, step: str, start: Path) -> None:
+        if (self.work / step / "model.safetensors").exists():
+            return
+        settings = dict(self.settings[step])
+        samples = self.chats(shares=settings.pop("shares")).draw(settings.pop("chats"))
+        arguments = EmoLlamaTrainingArguments(
+            output_dir=str(self.work / step),
+            per_device_eval_batch_size=64,
+            save_total_limit=1,
+            save_strategy="steps",
+            eval_strategy="no",
+            load_best_model_at_end=False,
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            report_to=[],
+            seed=self.settings["seed"],
+            resume_from_checkpoint="last",
+            **settings,
+        )
+        tuning = TuningArguments(
+            model=str(start),
+            dtype="float32",
+            parts=["language_model", "face_info_mining", "projector", "vision", "qformer"],
+            lora_rank=0,
+            augment=True,
+        )
+        train(arguments, tuning, samples)
+
+
+def renew(model: EmoLlamaForConditionalGeneration) -> None:
+    """Face Info Mining and projector as they begin, but they let through all that the face prior sees at once."""
+    mining, tokens = model.model.face_info_mining, model.model.visual_tokens
+    for module in (*mining.modules(), *tokens.modules()):
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    for attention in (mining.global_attention, mining.local_attention):
+        torch.nn.init.ones_(attention.gate)
+        for layer in (attention.query, attention.attention.q_proj, attention.attention.k_proj):
+            torch.nn.init.normal_(layer.weight, std=0.02)  # looks everywhere alike
+        for layer in (attention.attention.v_proj, attention.attention.out_proj, attention.output):
+            torch.nn.init.orthogonal_(layer.weight, gain=1.5)
+    for layer in tokens.modules():
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.orthogonal_(layer.weight)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of the parquet files")
+    parser.add_argument("work", type=Path, help="folder for what comes between")
+    parser.add_argument("output", type=Path, help="folder of the finished checkpoint")
+    options = parser.parse_args()
+    Recipe(options.data, options.work, options.output).run()

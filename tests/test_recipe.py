@@ -1,0 +1,130 @@
+"""The recipe of emo-llama-mini: what its chats say about the pictures that they show."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from transformers import AutoProcessor
+
+from emo_llama_hf import EmoLlamaConfig
+from emo_llama_hf.training import EmoLlamaDataCollator
+
+RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "emo_llama_mini"
+sys.path.append(str(RECIPE))
+
+from chats import Chats  # noqa: E402
+from make_tokenizers import language_tokenizer, question_tokenizer  # noqa: E402
+
+LABELS = EmoLlamaConfig().emotion_labels
+SETTINGS = json.loads((RECIPE / "recipe.json").read_text("utf-8"))
+SHADES = {label: 20 + 30 * number for number, label in enumerate(LABELS)}  # a face's grey says what it feels
+ATTRIBUTES = {"age": ["0-9", "20-29"], "gender": ["male", "female"], "race": ["White", "other"]}
+
+
+def chats(seed: int = 0, *kinds: str) -> Chats:
+    faces = [(Image.new("RGB", (48, 48), (shade,) * 3), label) for label, shade in SHADES.items()]
+    people = [(Image.effect_noise((96, 96), 50).convert("RGB"), {"age": "0-9", "gender": "male", "race": "other"})]
+    made = Chats(faces, people, dict(SETTINGS["alignment"]["shares"]), ATTRIBUTES, seed)
+    return made.only(*kinds) if kinds else made
+
+
+def shown(sample: dict):
+    part = sample["messages"][0]["content"][0]
+    return part[part["type"]]
+
+
+def emotions_seen(sample: dict) -> list[str]:
+    """The emotions of a sample's faces in time order, told by their shade; skin colours keep the order of shades."""
+    found: list[str] = []
+    visual = shown(sample)
+    for frame, face in zip(visual.frames, visual.faces, strict=True):
+        x0, y0, x1, y1 = face.box
+        shade = frame.getpixel((int((x0 + x1) / 2), int((y0 + y1) / 2)))
+        if len(set(shade)) > 1:
+            return []  # tinted: the shade is another one
+        label = next(label for label, grey in SHADES.items() if abs(grey - shade[0]) <= 2)
+        if found[-1:] != [label]:
+            found.append(label)
+    return found
+
+
+@pytest.mark.parametrize("kind", list(SETTINGS["alignment"]["shares"]))
+def test_every_kind_can_be_learned_from(kind, tiny):
+    processor = AutoProcessor.from_pretrained(tiny)
+    batch = EmoLlamaDataCollator(processor)(chats(3, kind).draw(8))
+    assert (batch["labels"] != -100).any(1).all()
+    assert batch["face_mask"].any() != (kind == "no_face")
+
+
+@pytest.mark.parametrize("kind", ["closed", "conversation"])
+def test_answers_name_the_emotion_that_is_shown(kind):
+    compared = 0
+    for sample in chats(1, kind).draw(300):
+        for answer in (message["content"] for message in sample["messages"][1::2]):
+            named = re.findall("|".join(LABELS), re.sub(r"not look \w+ but", "", answer))
+            assert set(named) <= {sample["emotion"]}, answer
+        if seen := emotions_seen(sample):
+            assert seen == [sample["emotion"]]
+            compared += 1
+    assert compared > 50
+
+
+def test_the_answer_is_one_of_the_words_asked_for():
+    for sample in chats(2, "category").draw(300):
+        question, answer = sample["messages"][0]["content"][-1]["text"], sample["messages"][1]["content"]
+        assert re.search(rf"\b{answer}\b", question), (question, answer)
+
+
+def test_clips_tell_their_emotions_in_order():
+    compared = 0
+    for sample in chats(4, "clip").draw(300):
+        answer, seen = sample["messages"][1]["content"], emotions_seen(sample)
+        named = re.findall("|".join(LABELS), answer)
+        if not seen:
+            continue
+        compared += 1
+        if answer.startswith("At the beginning"):
+            assert named == seen[:1]
+        elif answer.startswith("At the end"):
+            assert named == seen[-1:]
+        else:
+            assert named == seen
+    assert compared > 50
+
+
+def test_without_a_face_it_says_so():
+    for sample in chats(5, "no_face").draw(50):
+        assert shown(sample).faces == [None] * len(shown(sample).frames)
+        assert sample["messages"][1]["content"].startswith("No face is visible in the ")
+
+
+def test_the_seed_decides():
+    def texts(seed: int) -> list:
+        return [[m["content"] if isinstance(m["content"], str) else m["content"][-1] for m in s["messages"]]
+                for s in chats(seed).draw(50)]  # fmt: skip
+
+    assert texts(6) == texts(6) != texts(7)
+
+
+def test_labels_are_one_token_and_any_text_comes_back(tmp_path):
+    texts = chats(8).texts(500)
+    tokenizer = language_tokenizer(texts, SETTINGS["vocabulary"], tmp_path)
+    assert all(len(tokenizer.tokenize(label)) == 1 for label in LABELS)
+    text = "Wie fühlt sich 小明? 🙂 ~unknown words~"
+    assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True) == text
+    questions = question_tokenizer(texts)
+    assert questions.unk_token not in questions.tokenize("What is the emotion of the person? xylophone 7!")
+
+
+def test_the_card_has_the_figures_of_the_results():
+    results = json.loads((RECIPE / "results.json").read_text("utf-8"))
+    card = (RECIPE.parent.parent / "emo_llama_hf" / "embedded" / "README.md").read_text("utf-8")
+    for figure in (
+        results["emotions"]["generation"]["war"],
+        results["emotions"]["likelihood"]["war"],
+        *(results["attributes"][task]["accuracy"] for task in ("age", "gender", "race")),
+    ):
+        assert f"{figure:.1%}" in card

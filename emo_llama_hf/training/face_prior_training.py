@@ -87,7 +87,7 @@ class FaceTasksForTraining(nn.Module):
         self.face_prior = face_prior
         self.landmark_weight = landmark_weight
         self.label_smoothing = label_smoothing
-        self.tasks = [task for task in ("age", "gender", "race") if task in face_prior.config.tasks]
+        self.tasks = list(face_prior.config.perceived_labels)
         face_prior.requires_grad_(True)
         face_prior.position.frequencies.requires_grad_(False)  # drawn once, not learned
         for module in (face_prior.backbone, face_prior.projections, face_prior.fuse):

@@ -33,28 +33,33 @@ def best_temperature(results: list[dict], labels: list[str]) -> float:
     return float(min(TEMPERATURES, key=loss).round(2))
 
 
+def ask(predictor: EmoLlamaPredictor, processor: EmoLlamaProcessor, records: Records, name: str) -> list[tuple]:
+    """Each record with what is said of it: `answer`, `scores` and `perceived`."""
+    rows, found = list(records), []
+    for start in tqdm(range(0, len(rows), BATCH), name):
+        batch = rows[start : start + BATCH]
+        found += zip(batch, predictor([record.load(processor) for record in batch], [None] * len(batch)), strict=True)
+    return found
+
+
 def emotions(predictor: EmoLlamaPredictor, processor: EmoLlamaProcessor, records: Records) -> list[dict]:
     """Answer, scores and perceived attributes of each face."""
-    results = []
-    for batch in _batches(list(records), "emotions"):
-        visuals = [record.load(processor) for record in batch]
-        answers = predictor(visuals, [None] * len(batch))
-        for record, answer in zip(batch, answers, strict=True):
-            row = {"target": record.emotion, "kind": "static", "attributes": answer.pop("perceived"), **answer}
-            results.append(row)
-    return results
+    return [
+        {"target": record.emotion, "kind": "static", "attributes": said["perceived"], **said}
+        for record, said in ask(predictor, processor, records, "emotions")
+    ]
 
 
 def attributes(predictor, processor, records: Records, meanings: dict) -> dict:
     """Accuracy of each perceived attribute, of all faces and of those of each group as the data set has them."""
-    rows = []
-    for batch in _batches(list(records), "attributes"):
-        answers = predictor([record.load(processor) for record in batch], [None] * len(batch))
-        rows += [
-            ({task: meanings[task].get(value, value) for task, value in record.attributes.items()}, record.attributes,
-             answer["perceived"])
-            for record, answer in zip(batch, answers, strict=True)
-        ]  # fmt: skip
+    rows = [
+        (
+            {task: meanings[task].get(value, value) for task, value in record.attributes.items()},
+            record.attributes,
+            said["perceived"],
+        )
+        for record, said in ask(predictor, processor, records, "attributes")
+    ]
     figures: dict = {"count": len(rows), "faces_found": sum(bool(found) for _, _, found in rows)}
     for task in meanings:
         right = [true[task] == found.get(task) for true, _, found in rows]
@@ -128,11 +133,6 @@ def _question(sample: dict) -> str:
 def _visual(sample: dict) -> Visual:
     part = sample["messages"][0]["content"][0]
     return part[part["type"]]
-
-
-def _batches(rows: list, name: str):
-    for start in tqdm(range(0, len(rows), BATCH), name):
-        yield rows[start : start + BATCH]
 
 
 def measure(recipe) -> None:

@@ -139,9 +139,8 @@ class Recipe:
         train_face_prior(stage, self.arguments(step), crops, self.crops("valid"), self.batches())
 
     def arguments(self, step: str) -> TrainingArguments:
-        folder = self.work / step
         return TrainingArguments(
-            output_dir=str(folder),
+            output_dir=str(self.work / step),
             per_device_eval_batch_size=256,
             eval_strategy="steps",
             save_strategy="steps",
@@ -150,7 +149,7 @@ class Recipe:
             use_cpu=not torch.cuda.is_available(),
             report_to=[],
             seed=self.settings["seed"],
-            resume_from_checkpoint=next((str(path) for path in folder.glob("checkpoint-*")), None),
+            resume_from_checkpoint="last",
             **self.settings[step],
         )
 

@@ -76,8 +76,8 @@ class TestWhatItSays:
         [
             ("What emotion do you see?", "happy"),
             ("How does this person feel?", "happy"),
-            ("Is this person happy?", "Yes"),
-            ("Is this person angry?", "No"),
+            ("Is this person happy?", "so yes"),
+            ("Is this person angry?", "so no"),
             ("Does the person look sad or happy?", "happy"),
             ("Describe the facial expression.", "corners of the mouth pulled up"),
             ("Why do you think so?", "raised cheeks"),

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from make_tokenizers import language_tokenizer, question_tokenizer  # noqa: E402
 
 LABELS = EmoLlamaConfig().emotion_labels
 SETTINGS = json.loads((RECIPE / "recipe.json").read_text("utf-8"))
+SHARES = {kind: share for stage in SETTINGS["alignment"] for kind, share in stage["shares"].items()}
 SHADES = {label: 20 + 30 * number for number, label in enumerate(LABELS)}  # a face's grey says what it feels
 ATTRIBUTES = {"age": ["0-9", "20-29"], "gender": ["male", "female"], "race": ["White", "other"]}
 
@@ -27,7 +29,7 @@ ATTRIBUTES = {"age": ["0-9", "20-29"], "gender": ["male", "female"], "race": ["W
 def chats(seed: int = 0, *kinds: str) -> Chats:
     faces = [(Image.new("RGB", (48, 48), (shade,) * 3), label) for label, shade in SHADES.items()]
     people = [(Image.effect_noise((96, 96), 50).convert("RGB"), {"age": "0-9", "gender": "male", "race": "other"})]
-    made = Chats(faces, people, dict(SETTINGS["alignment"]["shares"]), ATTRIBUTES, seed)
+    made = Chats(faces, people, SHARES, {"yes": 3, "no": 3}, ATTRIBUTES, 0.2, seed)
     return made.only(*kinds) if kinds else made
 
 
@@ -51,12 +53,12 @@ def emotions_seen(sample: dict) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", list(SETTINGS["alignment"]["shares"]))
+@pytest.mark.parametrize("kind", list(SHARES))
 def test_every_kind_can_be_learned_from(kind, tiny):
     processor = AutoProcessor.from_pretrained(tiny)
     batch = EmoLlamaDataCollator(processor)(chats(3, kind).draw(8))
     assert (batch["labels"] != -100).any(1).all()
-    assert batch["face_mask"].any() != (kind == "no_face")
+    assert ("face_mask" in batch and batch["face_mask"].any()) == (kind not in ("no_face", "told"))
 
 
 @pytest.mark.parametrize("kind", ["closed", "conversation"])
@@ -64,12 +66,37 @@ def test_answers_name_the_emotion_that_is_shown(kind):
     compared = 0
     for sample in chats(1, kind).draw(300):
         for answer in (message["content"] for message in sample["messages"][1::2]):
-            named = re.findall("|".join(LABELS), re.sub(r"not look \w+ but", "", answer))
-            assert set(named) <= {sample["emotion"]}, answer
+            assert set(re.findall("|".join(LABELS), answer)) <= {sample["emotion"]}, answer
         if seen := emotions_seen(sample):
             assert seen == [sample["emotion"]]
             compared += 1
     assert compared > 50
+
+
+def test_yes_and_no_agree_with_the_question():
+    answered = set()
+    for sample in chats(9, "conversation").draw(300):
+        turns = sample["messages"]
+        for question, answer in zip(turns[::2], turns[1::2], strict=True):
+            if found := re.search(r"looks (\w+), so (yes|no)\.", answer["content"]):
+                asked = re.findall("|".join(LABELS), question["content"][-1]["text"])
+                assert found[2] == ("yes" if asked == [found[1]] else "no")
+                answered.add(found[2])
+    assert answered == {"yes", "no"}
+
+
+def test_the_age_is_that_of_the_prompt():
+    compared = set()
+    for sample in (*chats(10, "conversation").draw(500), *chats(10, "person").draw(100)):
+        told = (sample["attributes"] or {}).values()
+        for answer in (message["content"] for message in sample["messages"][1::2]):
+            if found := re.search(r"perceived as age (0-9|20-29)\.", answer):
+                assert found[1] in told
+                compared.add("told")
+            elif answer.startswith("I was not told a perceived age"):
+                assert "age" not in (sample["attributes"] or {})
+                compared.add("unknown")
+    assert compared == {"told", "unknown"}
 
 
 def test_the_answer_is_one_of_the_words_asked_for():
@@ -90,7 +117,10 @@ def test_clips_tell_their_emotions_in_order():
             assert named == seen[:1]
         elif answer.startswith("At the end"):
             assert named == seen[-1:]
-        else:
+        elif answer.startswith("Frame by frame"):
+            assert len(named) == len(shown(sample).frames)
+            assert [label for label, _ in groupby(named)] == seen
+        elif len(seen) > 1 or answer.startswith("The expression"):
             assert named == seen
     assert compared > 50
 

@@ -209,6 +209,10 @@ class TestModes:
         losses = [value for _, _, value in history(tmp_path, "loss")]
         assert losses[-1] < losses[0] - 0.1
 
+    def test_half_precision_does_not_learn_in_itself(self, run, tmp_path):
+        with pytest.raises(ValueError, match=r"`--bf16` .* or `--dtype float32`"):
+            run(tmp_path, tuning={"dtype": "float16"})
+
     def test_four_bits_need_cuda(self, run, tmp_path):
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device")

@@ -62,10 +62,7 @@ def train(
     model = make_trainable(
         model, tuning.parts, tuning.lora_rank, tuning.lora_alpha, tuning.lora_dropout, tuning.lora_targets
     )
-    if arguments.bf16 or arguments.fp16:
-        for parameter in model.parameters():
-            if parameter.requires_grad:  # small updates vanish in half precision; autocast computes in it anyway
-                parameter.data = parameter.data.float()
+    _learn_in_single_precision(model, arguments)
     callbacks = [LossCurveCallback()]
     if eval_dataset is None:
         arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
@@ -90,6 +87,18 @@ def train(
     if eval_dataset is not None:
         trainer.save_metrics("eval", trainer.evaluate())
     return trainer
+
+
+def _learn_in_single_precision(model, arguments: EmoLlamaTrainingArguments) -> None:
+    """Small updates vanish in half precision; autocast computes in it anyway."""
+    half = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.itemsize < 4]
+    if half and not (arguments.bf16 or arguments.fp16):
+        raise ValueError(
+            f"`dtype`: weights that are to learn are stored as {half[0].dtype}, in which small updates vanish. Add "
+            "`--bf16` (or `--fp16`) to compute in half precision, or `--dtype float32`."
+        )
+    for parameter in half:
+        parameter.data = parameter.data.float()
 
 
 def _check_visuals(arguments, *datasets) -> None:

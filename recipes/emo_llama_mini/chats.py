@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from PIL import Image, ImageFilter, ImageOps
@@ -10,9 +11,8 @@ from PIL import Image, ImageFilter, ImageOps
 from emo_llama_hf.chat_input import closed_question
 from emo_llama_hf.instruct import CategoryQuestions
 from emo_llama_hf.processing.face_detection import Face
+from emo_llama_hf.processing.prompts import attribute_sentence
 from emo_llama_hf.processing.visual import Visual
-
-MARGIN = 0.2  # `face_margin` of the processor: a pasted face is its box with the margin
 
 
 class Chats:
@@ -23,7 +23,9 @@ class Chats:
         faces (`list[tuple[Image, str]]`): face crops and their emotions.
         people (`list[tuple[Image, dict]]`): face crops and their perceived attributes, in the face prior's classes.
         shares (`dict[str, float]`): how often each kind of sample is drawn.
+        weights (`dict[str, float]`): how often each intent of a conversation is; 1 if it is not there.
         attributes (`dict[str, list[str]]`): classes of each perceived attribute.
+        margin (`float`): the processor's `face_margin`.
         seed (`int`)
     """
 
@@ -32,11 +34,14 @@ class Chats:
         faces: Sequence[tuple[Image.Image, str]],
         people: Sequence[tuple[Image.Image, dict]],
         shares: dict[str, float],
+        weights: dict[str, float],
         attributes: dict[str, list[str]],
+        margin: float,
         seed: int,
     ):
         self.sayings = json.loads(Path(__file__).with_name("chats.json").read_text("utf-8"))
         self.faces, self.people, self.shares, self.attributes = faces, people, shares, attributes
+        self.weights, self.margin = weights, margin
         self.labels = list(self.sayings["signs"])
         self.by_emotion = {label: [face for face, emotion in faces if emotion == label] for label in self.labels}
         self.questions = CategoryQuestions().questions
@@ -51,7 +56,7 @@ class Chats:
         for kind in kinds:
             if not order:
                 order = self.dice.sample(range(len(self.faces)), len(self.faces))
-            if kind in ("clip", "person", "no_face"):
+            if kind in ("clip", "person", "no_face", "told"):
                 samples.append(getattr(self, f"_{kind}")())
             else:
                 face, emotion = self.faces[order.pop()]
@@ -79,7 +84,9 @@ class Chats:
         return [*(f"USER: {text} ASSISTANT: {text}" for text in said), *asked, *self.questions]
 
     def _closed(self, face, emotion: str) -> dict:
-        return self._sample([self._show(face)], [(closed_question("image", self.labels), emotion)], emotion)
+        return self._sample(
+            [self._show(face)], [(closed_question("image", self.labels), emotion)], emotion, self._some_attributes()
+        )
 
     def _category(self, face, emotion: str) -> dict:
         names = self._label_set(emotion)
@@ -89,37 +96,59 @@ class Chats:
         if names[emotion] not in chosen:
             chosen[self.dice.randrange(len(chosen))] = names[emotion]
         question = self.dice.choice(self.questions).replace("{kind}", "image").replace("{labels}", ", ".join(chosen))
-        return self._sample([self._show(face)], [(question, names[emotion])], emotion)
+        return self._sample([self._show(face)], [(question, names[emotion])], emotion, self._some_attributes())
 
     def _conversation(self, face, emotion: str) -> dict:
-        intents = self.dice.sample(list(self.sayings["picture"]), self.dice.randint(1, 2))
         attributes = self._some_attributes()
-        turns = [self._turn(self.sayings["picture"][intent], emotion, attributes, intent) for intent in intents]
+        turns = [self._turn(self._intent(), emotion, attributes) for _ in range(self.dice.randint(1, 2))]
         return self._sample([self._show(face)], turns, emotion, attributes)
 
     def _person(self) -> dict:
         face, attributes = self.dice.choice(self.people)
-        intent = self.dice.choice(["age", "gender"])
-        told = self.dice.random() < 0.7
-        turn = self._turn(self.sayings["picture"][intent], "neutral", attributes if told else None, intent)
-        return self._sample([self._show(face)], [turn], None, attributes if told else None, fixed=True)
+        told = attributes if self.dice.random() < 0.7 else None
+        return self._sample([self._show(face)], [self._turn("age", "neutral", told)], None, told)
 
     def _clip(self) -> dict:
+        shown = self._course()
+        attributes, chance = self._some_attributes(), self.dice.random()
+        if len(set(shown)) == 1 and chance < 0.4:
+            turn = (closed_question("video", self.labels), shown[0])
+        elif len(set(shown)) == 1 and chance < 0.7:
+            turn = self._turn(self._intent(), shown[0], attributes, "video")
+        else:
+            turn = self._clip_turn(shown)
+        faces = [self.dice.choice(self.by_emotion[emotion]) for emotion, _ in groupby(shown)]
+        frames = [face for face, (_, run) in zip(faces, groupby(shown), strict=True) for _ in run]
+        return self._sample([self._show_all(frames, is_video=True)], [turn], None, attributes)
+
+    def _told(self) -> dict:
+        """A face or clip in words instead of pictures, to practise reading what was said."""
+        if self.dice.random() < 0.4:
+            shown = self._course()
+            told, turn = self.sayings["told"]["clip"].format(each=", ".join(shown)), self._clip_turn(shown)
+        else:
+            emotion, attributes = self.dice.choice(self.labels), self._some_attributes()
+            words = {"emotion": emotion, "noun": self.sayings["label_sets"]["nouns"][emotion]}
+            told = self.dice.choice(self.sayings["told"]["picture"]).format(**words)
+            told = f"{told} {attribute_sentence(attributes)}"
+            turn = self._turn(self._intent(), emotion, attributes)
+        return self._sample([], [(f"{told.strip()} {turn[0]}", turn[1])], None, None)
+
+    def _course(self) -> list[str]:
+        """The emotion of every frame of a clip, in which up to three follow each other."""
         emotions = self.dice.sample(self.labels, self.dice.choice([1, 2, 2, 2, 3]))
         length = self.dice.randint(3, 6)
         cuts = sorted(self.dice.sample(range(1, length), len(emotions) - 1))
-        frames = []
-        for emotion, start, end in zip(emotions, [0, *cuts], [*cuts, length], strict=True):
-            frames += [self.dice.choice(self.by_emotion[emotion])] * (end - start)
-        clip = self.sayings["clip"]
-        if len(emotions) == 1 and self.dice.random() < 0.6:
-            turn = (closed_question("video", self.labels), emotions[0])
-        else:
-            intent = self.dice.choice(["change", "change", "change", "begin", "end"])
-            answers = clip[intent]["answers"] if intent != "change" else clip[intent][str(len(emotions))]
-            words = {"first": emotions[0], "last": emotions[-1], "second": emotions[len(emotions) // 2]}
-            turn = (self.dice.choice(clip[intent]["questions"]), self.dice.choice(answers).format(**words))
-        return self._sample([self._show_all(frames, is_video=True)], [turn], None)
+        parts = zip(emotions, [0, *cuts], [*cuts, length], strict=True)
+        return [emotion for emotion, start, end in parts for _ in range(start, end)]
+
+    def _clip_turn(self, shown: list[str]) -> tuple[str, str]:
+        clip, emotions = self.sayings["clip"], list(dict.fromkeys(shown))
+        intent = self.dice.choice(["change", "change", "frames", "begin", "end"])
+        answers = clip[intent]["answers"] if intent != "change" else clip[intent][str(len(emotions))]
+        words = {"first": emotions[0], "last": emotions[-1], "second": emotions[len(emotions) // 2]}
+        answer = self.dice.choice(answers).format(**words, each=", ".join(shown))
+        return self.dice.choice(clip[intent]["questions"]), answer
 
     def _no_face(self) -> dict:
         is_video = self.dice.random() < 0.25
@@ -135,17 +164,22 @@ class Chats:
             words = {"emotion": one, "other": two, "one": one, "two": two, "kind": kind}
             question = self.dice.choice(questions).format(**words, labels=", ".join(self.labels))
         answer = self.sayings["no_face"]["answers"][0].format(kind=kind)
-        return self._sample([visual], [(question, answer)], None, fixed=True)
+        return self._sample([visual], [(question, answer)], None, None)
 
     def _label_set(self, emotion: str) -> dict[str, str | None]:
         sets = [names for names in self.sayings["label_sets"].values() if names[emotion] is not None]
         return self.dice.choice([self.sayings["label_sets"]["names"], *sets])
 
-    def _turn(self, intent: dict, emotion: str, attributes: dict | None, name: str) -> tuple[str, str]:
+    def _intent(self) -> str:
+        intents = list(self.sayings["picture"])
+        return self.dice.choices(intents, [self.weights.get(intent, 1) for intent in intents])[0]
+
+    def _turn(self, name: str, emotion: str, attributes: dict | None, kind: str = "image") -> tuple[str, str]:
+        intent = self.sayings["picture"][name]
         other = self.dice.choice([label for label in self.labels if label != emotion])
         pair = self.dice.sample([emotion, other], 2)
         words = {
-            "kind": "image", "emotion": emotion, "other": other, "one": pair[0], "two": pair[1],
+            "kind": kind, "emotion": emotion, "other": other, "one": pair[0], "two": pair[1],
             "signs": self.sayings["signs"][emotion], "mood": self.sayings["mood"][emotion], **(attributes or {}),
         }  # fmt: skip
         answers = intent["answers"]
@@ -171,7 +205,7 @@ class Chats:
             light = tuple(self.dice.randint(least, 255) for least in (190, 160, 140))
             faces = [ImageOps.colorize(face.convert("L"), dark, light) for face in faces]
         background = self.dice.choice(self.backgrounds) if self.dice.random() < 0.5 else None
-        shown = [(face, _whole(face)) if background is None else _paste(self.dice, background, face) for face in faces]
+        shown = [self._whole(face) if background is None else self._paste(background, face) for face in faces]
         return Visual(
             [frame for frame, _ in shown],
             [index / 2 for index in range(len(shown))],
@@ -180,11 +214,26 @@ class Chats:
             faces=[face for _, face in shown],
         )
 
+    def _whole(self, face: Image.Image) -> tuple[Image.Image, Face]:
+        return face, self._face((0, 0, *face.size))
+
+    def _paste(self, background: Image.Image, face: Image.Image) -> tuple[Image.Image, Face]:
+        """A face crop somewhere on a background, and where it is."""
+        frame = background.copy()
+        side = self.dice.randint(40, frame.width)
+        left, top = self.dice.randint(0, frame.width - side), self.dice.randint(0, frame.height - side)
+        frame.paste(face.resize((side, side), Image.Resampling.BICUBIC), (left, top))
+        return frame, self._face((left, top, left + side, top + side))
+
+    def _face(self, part: tuple[int, int, int, int]) -> Face:
+        """The face for which the processor cuts out this part of a frame: its box is the part without the margin."""
+        left, top, right, bottom = part
+        inset = (right - left) * (1 - 1 / (1 + self.margin)) / 2
+        return Face(box=(left + inset, top + inset, right - inset, bottom - inset), confidence=1.0, landmarks=())
+
     def _sample(
-        self, visuals: list[Visual], turns: list[tuple[str, str]], emotion: str | None, attributes=None, fixed=False
+        self, visuals: list[Visual], turns: list[tuple[str, str]], emotion: str | None, attributes: dict | None
     ) -> dict:
-        if attributes is None and not fixed:
-            attributes = self._some_attributes()
         messages: list[dict] = []
         for number, (question, answer) in enumerate(turns):
             content: list[dict] = [{"type": "text", "text": question}]
@@ -207,23 +256,3 @@ def _background(dice: random.Random, people: Sequence[Image.Image]) -> Image.Ima
         patch = dice.choice(people).crop((0, 0, 12, 12)).resize((size, dice.randint(10, side // 2)))
         scene.paste(patch, (dice.randint(-10, side), dice.randint(-10, side)))
     return scene
-
-
-def _paste(dice: random.Random, background: Image.Image, face: Image.Image) -> tuple[Image.Image, Face]:
-    """A face crop somewhere on a background, and where it is."""
-    frame = background.copy()
-    side = dice.randint(40, frame.width)
-    left, top = dice.randint(0, frame.width - side), dice.randint(0, frame.height - side)
-    frame.paste(face.resize((side, side), Image.Resampling.BICUBIC), (left, top))
-    return frame, _face((left, top, left + side, top + side))
-
-
-def _whole(face: Image.Image) -> Face:
-    return _face((0, 0, *face.size))
-
-
-def _face(part: tuple[int, int, int, int]) -> Face:
-    """The face for which the processor cuts out this part of a frame: its box is the part without the margin."""
-    left, top, right, bottom = part
-    inset = (right - left) * (1 - 1 / (1 + MARGIN)) / 2
-    return Face(box=(left + inset, top + inset, right - inset, bottom - inset), confidence=1.0, landmarks=())

@@ -11,7 +11,7 @@ from card import save_card
 from chats import Chats
 from tqdm.auto import tqdm
 
-from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor
+from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor, default_model
 from emo_llama_hf.data import Records
 from emo_llama_hf.evaluation import EmoLlamaPredictor, make_report, save_confusion_matrix
 from emo_llama_hf.processing.visual import Visual
@@ -100,30 +100,52 @@ def clips(pipe, chats: Chats, count: int) -> dict:
 
 
 def language(pipe, chats: Chats, count: int) -> dict:
-    """Whether answers are sentences that it was taught, whatever the emotion, and of the right intent."""
-    emotion = "|".join(chats.labels)
-    signs = "|".join(map(re.escape, {*chats.sayings["signs"].values(), *chats.sayings["mood"].values()}))
-    value = "|".join(re.escape(value) for values in chats.attributes.values() for value in values)
-
-    def shape(text: str) -> str:
-        return re.sub(rf"\b(?:{value})(?=[. ])", "V", re.sub(rf"\b(?:{emotion})\b", "E", re.sub(signs, "S", text)))
-
-    known = {shape(message["content"]) for s in chats.draw(5000) for message in s["messages"][1::2]}
-    right, grammatical = 0, 0
-    samples = chats.draw(count)
-    for sample in tqdm(samples, "language"):
+    """
+    Whether answers are sentences that it was taught, and of the question's intent; whether yes and no agree with the
+    emotion that was named, and the age with the prompt.
+    """
+    patterns = _answers(chats)
+    taught, right, agrees = [], [], []
+    for sample in tqdm(chats.draw(count), "language"):
         kind = "video" if _visual(sample).is_video else "image"
-        said = pipe({kind: _visual(sample)}, question=_question(sample), attributes=sample["attributes"] or False)
-        said = shape(said["generated_text"])
-        grammatical += said in known
-        intent = {shape(sample["messages"][1]["content"])}
-        right += bool(intent & {said}) or (said in known and _same_intent(said, *intent))
-    return {"count": count, "taught_sentence": grammatical / count, "right_intent": right / count}
+        question, expected = _question(sample), sample["messages"][1]["content"]
+        said = pipe({kind: _visual(sample)}, question=question, attributes=sample["attributes"] or False)
+        said = said["generated_text"]
+        intents = {name for name, pattern in patterns.items() if pattern.fullmatch(said)}
+        taught.append(bool(intents))
+        right.append(any(patterns[name].fullmatch(expected) for name in intents))
+        if found := re.fullmatch(r"The person looks (\w+), so (yes|no)\.", said):
+            agrees.append((found[2] == "yes") == (found[1] in question))
+        elif patterns["age"].fullmatch(expected):
+            agrees.append(said == expected)
+    return {
+        "count": count,
+        "taught_sentence": float(np.mean(taught)),
+        "right_intent": float(np.mean(right)),
+        "agrees": float(np.mean(agrees)),
+        "agrees_count": len(agrees),
+    }
 
 
-def _same_intent(one: str, two: str) -> bool:
-    """Several wordings of one answer: "The face looks E.", "The person looks E."; yes and no."""
-    return one.split()[0] == two.split()[0] or {one.split(",")[0], two.split(",")[0]} == {"Yes", "No"}
+def _answers(chats: Chats) -> dict[str, re.Pattern]:
+    """What the answers of each intent look like, whatever the emotion."""
+    words = {
+        "emotion": chats.labels,
+        "signs": chats.sayings["signs"].values(),
+        "mood": chats.sayings["mood"].values(),
+        "kind": ["image", "video"],
+        **chats.attributes,
+    }
+    same = {"yes": "yes or no", "no": "yes or no"}
+    answers: dict[str, list[str]] = {}
+    for name, intent in {**chats.sayings["picture"], "no_face": chats.sayings["no_face"]}.items():
+        answers.setdefault(same.get(name, name), []).extend([*intent["answers"], *intent.get("unknown", [])])
+
+    def pattern(answer: str) -> str:
+        """The answer with any word in each of its gaps."""
+        return re.sub(r"\\{(\w+)\\}", lambda gap: f"(?:{'|'.join(map(re.escape, words[gap[1]]))})", re.escape(answer))
+
+    return {name: re.compile("|".join(map(pattern, texts))) for name, texts in answers.items()}
 
 
 def _question(sample: dict) -> str:
@@ -140,7 +162,8 @@ def measure(recipe) -> None:
     output, here = recipe.output, Path(__file__).resolve().parent
     processor = EmoLlamaProcessor.from_pretrained(recipe.work / "start")
     # The figures are those of the weights as they are stored.
-    model = EmoLlamaForConditionalGeneration.from_pretrained(recipe.work / "alignment_again", dtype=torch.float16)
+    last = f"alignment_{len(recipe.settings['alignment'])}"
+    model = EmoLlamaForConditionalGeneration.from_pretrained(recipe.work / last, dtype=torch.float16)
     model = model.float().eval()
     predictor = EmoLlamaPredictor(model, processor, recipe.config.emotion_labels)
     found = emotions(predictor, processor, recipe.records("emotions", "valid"))
@@ -156,20 +179,19 @@ def measure(recipe) -> None:
         "attributes": attributes(
             predictor, processor, recipe.records("attributes", "valid"), recipe.settings["meanings"]
         ),
-        "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 150),
-        "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 120),
+        "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 400),
+        "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 200),
         "parameters": model.num_parameters(),
         "hours": json.loads((recipe.work / "hours.json").read_text("utf-8")),
     }
     for protocol in ("generation", "likelihood"):
         save_confusion_matrix(report[protocol], here / f"confusion-{protocol}.png", protocol)
-    for step in ("face_map", "face_map_again", "face_tasks", "alignment", "alignment_again"):
-        curve = recipe.work / step / "loss_curve.png"
-        if curve.exists():
-            shutil.copy(curve, here / f"loss-{step.replace('_', '-')}.png")
+    for curve in recipe.work.glob("*/loss_curve.png"):
+        shutil.copy(curve, here / f"loss-{curve.parent.name.replace('_', '-')}.png")
     (here / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     processor.save_pretrained(output)
     shutil.copy(recipe.work / "start" / "tokenizer.model", output)
+    shutil.copy(Path(default_model()) / "face_detector" / "LICENSE", output / "face_detector")
     model.half().save_pretrained(output)
     # Half the size on disk, but computed in single precision, which CPUs are faster in.
     settings = json.loads((output / "config.json").read_text("utf-8"))

@@ -53,7 +53,7 @@ class Recipe:
         work.mkdir(parents=True, exist_ok=True)
 
     def run(self) -> None:
-        for step in (self.face_map, self.face_map_again, self.face_tasks, self.start, self.align, self.align_again):
+        for step in (self.face_map, self.face_tasks, self.start, self.align):
             set_seed(self.settings["seed"])
             begin = time.monotonic()
             step()
@@ -106,41 +106,42 @@ class Recipe:
         return FaceCrops.load(path)
 
     def face_map(self) -> None:
-        """First stage of the face prior: its map learns to tell emotions and attributes apart."""
-        if not (self.work / "face_map" / "done").exists():
-            model = EmoLlamaFacePriorModel(EmoLlamaFaceConfig(**self.settings["model"]["face_config"]))
-            self.train_map(model, "face_map", self.crops("train"))
-
-    def face_map_again(self) -> None:
-        """A second round, in which the fewer crops with attributes come twice."""
-        if not (self.work / "face_map_again" / "done").exists():
-            crops = self.crops("train")
-            model = EmoLlamaFacePriorModel.from_pretrained(self.work / "face_map" / "done")
-            self.train_map(model, "face_map_again", crops.joined(crops.having("gender")))
-
-    def train_map(self, model: EmoLlamaFacePriorModel, step: str, crops: FaceCrops) -> None:
-        self.train_stage(FaceMapForTraining(model, self.batches().classes), step, crops)
-        model.save_pretrained(self.work / step / "done")
+        """First stage of the face prior, in rounds: its map learns to tell emotions and attributes apart."""
+        crops = self.crops("train")
+        for number, settings in enumerate(self.settings["face_map"], 1):
+            folder = self.work / f"face_map_{number}"
+            if (folder / "done").exists():
+                continue
+            if number == 1:
+                model = EmoLlamaFacePriorModel(EmoLlamaFaceConfig(**self.settings["model"]["face_config"]))
+            else:
+                model = EmoLlamaFacePriorModel.from_pretrained(self.work / f"face_map_{number - 1}" / "done")
+            shown = crops.joined(crops.having("gender")) if settings["attributes_twice"] else crops
+            stage = FaceMapForTraining(model, self.classes(), **settings["stage"])
+            self.train_stage(stage, folder, settings, shown)
+            model.save_pretrained(folder / "done")
 
     def face_tasks(self) -> None:
         """Second stage: the decoder and its heads learn to read the map."""
         if (self.work / "face_prior").exists():
             return
-        model = EmoLlamaFacePriorModel.from_pretrained(self.work / "face_map_again" / "done")
-        self.train_stage(FaceTasksForTraining(model), "face_tasks", self.crops("train").having("gender"))
+        settings = self.settings["face_tasks"]
+        last = f"face_map_{len(self.settings['face_map'])}"
+        model = EmoLlamaFacePriorModel.from_pretrained(self.work / last / "done")
+        stage = FaceTasksForTraining(model, **settings["stage"])
+        self.train_stage(stage, self.work / "face_tasks", settings, self.crops("train").having("gender"))
         model.save_pretrained(self.work / "face_prior")
 
-    def batches(self) -> FaceBatches:
+    def classes(self) -> dict[str, int]:
+        return {task: len(labels) for task, labels in self.labels.items()}
+
+    def train_stage(
+        self, stage: FaceMapForTraining | FaceTasksForTraining, folder: Path, settings: dict, crops: FaceCrops
+    ) -> None:
         pictures = self.processor().image_processor
-        classes = {task: len(labels) for task, labels in self.labels.items()}
-        return FaceBatches(pictures.face_mean, pictures.face_std, classes)
-
-    def train_stage(self, stage: FaceMapForTraining | FaceTasksForTraining, step: str, crops: FaceCrops) -> None:
-        train_face_prior(stage, self.arguments(step), crops, self.crops("valid"), self.batches())
-
-    def arguments(self, step: str) -> TrainingArguments:
-        return TrainingArguments(
-            output_dir=str(self.work / step),
+        batches = FaceBatches(pictures.face_mean, pictures.face_std, self.classes(), **settings["changes"])
+        arguments = TrainingArguments(
+            output_dir=str(folder),
             per_device_eval_batch_size=256,
             eval_strategy="steps",
             save_strategy="steps",
@@ -150,10 +151,12 @@ class Recipe:
             report_to=[],
             seed=self.settings["seed"],
             resume_from_checkpoint="last",
-            **self.settings[step],
+            **settings["arguments"],
         )
+        train_face_prior(stage, arguments, crops, self.crops("valid"), batches)
 
-    def chats(self, split: str = "train", seed: int | None = None, shares: dict | None = None) -> Chats:
+    def chats(self, split: str = "train", seed: int | None = None, settings: dict | None = None) -> Chats:
+        settings = settings or self.settings["alignment"][0]
         processor = self.processor()
         emotions, people = list(self.records("emotions", split)), list(self.records("attributes", split))
         meanings = self.settings["meanings"]
@@ -166,18 +169,19 @@ class Recipe:
                 )
                 for record in people
             ],
-            shares or self.settings["alignment"]["shares"],
+            settings["shares"],
+            settings["weights"],
             self.config.face_config.perceived_labels,
+            self.settings["face_margin"],
             self.settings["seed"] if seed is None else seed,
         )
 
     def start(self) -> None:
-        """The whole model before it learned to speak, its gates open."""
+        """The whole model before it learned to speak."""
         folder = self.work / "start"
         if (folder / "config.json").exists():
             return
-        texts = self.chats().texts(3000)
-        processor = self.processor(folder, texts)
+        processor = self.processor(folder, self.chats().texts(3000))
         settings = {
             **self.settings["model"],
             "text_config": {**self.settings["model"]["text_config"], "vocab_size": processor.image_token_id},
@@ -191,37 +195,23 @@ class Recipe:
         model = EmoLlamaForConditionalGeneration(EmoLlamaConfig(**settings))
         trained = EmoLlamaFacePriorModel.from_pretrained(self.work / "face_prior")
         model.model.face_prior.load_state_dict(trained.state_dict())
-        for attention in (model.model.face_info_mining.global_attention, model.model.face_info_mining.local_attention):
-            torch.nn.init.ones_(attention.gate)
+        let_through(model)
         model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0, max_new_tokens=64)
         processor.save_pretrained(folder)
         model.save_pretrained(folder)
 
     def align(self) -> None:
-        """The language model learns to speak."""
-        self.train_chats("alignment", self.work / "start")
+        """The language model learns to speak, and of what the face prior sees; later rounds practise reading."""
+        start = self.work / "start"
+        for number, settings in enumerate(self.settings["alignment"], 1):
+            folder = self.work / f"alignment_{number}"
+            if not (folder / "model.safetensors").exists():
+                self.train_chats(start, folder, settings)
+            start = folder
 
-    def align_again(self) -> None:
-        """What leads from faces to words begins anew, as it would not find the emotion in the first round."""
-        folder = self.work / "start_again"
-        if not (folder / "config.json").exists():
-            set_seed(self.settings["seed"])
-            model = EmoLlamaForConditionalGeneration.from_pretrained(self.work / "alignment")
-            renew(model)
-            fresh = EmoLlamaForConditionalGeneration.from_pretrained(self.work / "start")
-            # In the first round the vision encoder grew loud enough to drown the face prior.
-            model.model.vision_model.load_state_dict(fresh.model.vision_model.state_dict())
-            model.save_pretrained(folder)
-            EmoLlamaProcessor.from_pretrained(self.work / "alignment").save_pretrained(folder)
-        self.train_chats("alignment_again", folder)
-
-    def train_chats(self, step: str, start: Path) -> None:
-        if (self.work / step / "model.safetensors").exists():
-            return
-        settings = dict(self.settings[step])
-        samples = self.chats(shares=settings.pop("shares")).draw(settings.pop("chats"))
+    def train_chats(self, start: Path, folder: Path, settings: dict) -> None:
         arguments = EmoLlamaTrainingArguments(
-            output_dir=str(self.work / step),
+            output_dir=str(folder),
             per_device_eval_batch_size=64,
             save_total_limit=1,
             save_strategy="steps",
@@ -232,24 +222,24 @@ class Recipe:
             report_to=[],
             seed=self.settings["seed"],
             resume_from_checkpoint="last",
-            **settings,
+            **settings["arguments"],
         )
         tuning = TuningArguments(
             model=str(start),
             dtype="float32",
-            parts=["language_model", "face_info_mining", "projector", "vision", "qformer"],
+            parts=settings["parts"],
             lora_rank=0,
             augment=True,
         )
-        train(arguments, tuning, samples)
+        train(arguments, tuning, self.chats(settings=settings).draw(settings["chats"]))
 
 
-def renew(model: EmoLlamaForConditionalGeneration) -> None:
-    """Face Info Mining and projector as they begin, but they let through all that the face prior sees at once."""
+def let_through(model: EmoLlamaForConditionalGeneration) -> None:
+    """
+    Open the gates of Face Info Mining, and make it and the projector pass on all that the face prior sees: from the
+    usual small weights the vision encoder grows loud enough to drown it before the language model listens.
+    """
     mining, tokens = model.model.face_info_mining, model.model.visual_tokens
-    for module in (*mining.modules(), *tokens.modules()):
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
     for attention in (mining.global_attention, mining.local_attention):
         torch.nn.init.ones_(attention.gate)
         for layer in (attention.query, attention.attention.q_proj, attention.attention.k_proj):

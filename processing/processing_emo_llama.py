@@ -263,7 +263,7 @@ class EmoLlamaProcessor(ProcessorMixin):
             detections = [next(detected) for _ in visual.frames]
             choice = "largest" if self.face_choice == "all" and not split else self.face_choice
             tracks = select_tracks(link_faces(detections), choice)
-            small = max(max(frame.size) for frame in visual.frames) <= self.full_frame_below
+            small = all(map(self._is_small, visual.frames))
             if not tracks and self.missing_face == "error" and not small:
                 raise ValueError(
                     f"Visual {index} shows no face of at least {self.min_face_size} pixels and confidence "
@@ -273,6 +273,9 @@ class EmoLlamaProcessor(ProcessorMixin):
                 replace(visual, detections=detections, faces=track) for track in tracks or [[None] * len(detections)]
             ]
         return found
+
+    def _is_small(self, frame) -> bool:
+        return max(frame.size) <= self.full_frame_below
 
     def _detect(self, frames) -> list[list[Face]]:
         assert self.face_detector is not None  # the callers asked
@@ -285,8 +288,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
         sources = []
         for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
-            small = max(frame.size) <= self.full_frame_below
-            whole = small or (face is None and self.missing_face == "full_frame")
+            whole = self._is_small(frame) or (face is None and self.missing_face == "full_frame")
             sources.append("full_frame" if whole else "none" if face is None else "detected")
         return sources
 

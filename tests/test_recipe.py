@@ -122,6 +122,8 @@ def test_clips_tell_their_emotions_in_order():
             assert [label for label, _ in groupby(named)] == seen
         elif len(seen) > 1 or answer.startswith("The expression"):
             assert named == seen
+        else:
+            assert set(named) <= set(seen)
     assert compared > 50
 
 

@@ -42,8 +42,8 @@ def train(
     set_seed(arguments.seed)
     name = tuning.model or default_model()
     processor = AutoProcessor.from_pretrained(name)
-    model = load_base(name, tuning.dtype, tuning.load_in_4bit, arguments.device)
-    labels = tuning.emotion_labels or model.config.emotion_labels
+    base = load_base(name, tuning.dtype, tuning.load_in_4bit, arguments.device)
+    labels = tuning.emotion_labels or base.config.emotion_labels
     dataset = EmotionDataset(
         train_samples, processor, Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
     )
@@ -52,17 +52,17 @@ def train(
         raise ValueError("`train_samples` is empty: there is nothing to learn from.")
     _check_visuals(arguments, dataset, eval_dataset)
     collator = EmoLlamaDataCollator(
-        processor, max_length=tuning.max_length, use_faces=model.config.face_config is not None
+        processor, max_length=tuning.max_length, use_faces=base.config.face_config is not None
     )
-    if tuning.feature_cache:
-        _cache_features(tuning.feature_cache, model, collator, arguments, dataset, eval_dataset)
     loss = None
     if arguments.closed_set_weight:
         loss = ClosedSetLoss(answer_tokens(collator, labels), arguments.closed_set_weight)
     model = make_trainable(
-        model, tuning.parts, tuning.lora_rank, tuning.lora_alpha, tuning.lora_dropout, tuning.lora_targets
+        base, tuning.parts, tuning.lora_rank, tuning.lora_alpha, tuning.lora_dropout, tuning.lora_targets
     )
     _learn_in_single_precision(model, arguments)
+    if tuning.feature_cache:
+        _cache_features(tuning.feature_cache, base, collator, arguments, dataset, eval_dataset)
     callbacks = [LossCurveCallback()]
     if eval_dataset is None:
         arguments.eval_strategy, arguments.load_best_model_at_end = "no", False

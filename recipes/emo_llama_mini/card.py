@@ -6,7 +6,7 @@ from emo_llama_hf import EmoLlamaConfig
 from emo_llama_hf.model_card import model_card
 
 DESCRIPTION = """\
-**emo-llama-mini** is the small checkpoint that comes with the package: {parameters:.1f} million parameters, half
+**emo-llama-mini** is the small checkpoint that comes with the package: {millions:.1f} million parameters, half
 precision, trained from scratch on two public sets of face crops by `recipes/emo_llama_mini`. It knows seven emotions,
 understands a few dozen kinds of questions about them, in English, and answers in the sentences of `chats.json`. It
 looks at one face at a time. For anything beyond faces use an EmoLlama with a large language model.
@@ -18,14 +18,19 @@ On the validation files, which chose the temperature of the scores and what to t
 
 | | |
 |---|---|
-| emotion (FER2013 PublicTest, {count} faces), free generation | {war:.1%} of faces, {uar:.1%} mean over emotions |
-| the same, likeliest label | {likely:.1%}, calibration error {ece:.3f} |
-| perceived gender (FairFace, {people} faces) | {gender:.1%} |
-| perceived age, eight groups | {age:.1%} |
-| perceived race, five classes | {race:.1%} |
-| clips that change once (built of unseen stills) | {named:.1%} both emotions named, {ordered:.1%} of these in order |
-| questions ({chats}) | {taught:.1%} answered in a sentence that it was taught, {right:.1%} with the right one |
-| yes or no, and age ({asked} of these) | {agrees:.1%} agree with the named emotion or the prompt |
+| emotion (FER2013 PublicTest, {generation[count]} faces), free generation | \
+{generation[war]:.1%} of faces, {generation[uar]:.1%} mean over emotions |
+| the same, likeliest label | {likelihood[war]:.1%}, calibration error {likelihood[ece]:.3f} |
+| perceived gender (FairFace, {attributes[count]} faces) | {attributes[gender][accuracy]:.1%} |
+| perceived age, eight groups | {attributes[age][accuracy]:.1%} |
+| perceived race, five classes | {attributes[race][accuracy]:.1%} |
+| clips that change once (built of unseen stills) | \
+{clips[both_named]:.1%} both emotions named, {clips[in_order_if_named]:.1%} of these in order |
+| questions ({language[count]}) | \
+{language[taught_sentence]:.1%} answered in a sentence that it was taught, \
+{language[right_intent]:.1%} with the right one |
+| yes or no, and age ({language[agrees_count]} of these) | \
+{language[agrees]:.1%} agree with the named emotion or the prompt |
 | training | {hours:.1f} hours on {device} |
 
 About every third emotion is wrong, and a clip needs several right ones at once; questions far from those of
@@ -52,29 +57,15 @@ configuration's `tasks` leave them out."""
 
 def save_card(folder: Path, config: EmoLlamaConfig, results: dict) -> None:
     """Write `README.md` beside the weights."""
-    emotions, attributes, clips = results["emotions"], results["attributes"], results["clips"]
-    language = results["language"]
-    generation, likelihood = emotions["generation"], emotions["likelihood"]
+    generation, hours = results["emotions"]["generation"], results["hours"]
     description = DESCRIPTION.format(
-        parameters=results["parameters"] / 1e6,
-        count=generation["count"],
-        war=generation["war"],
-        uar=generation["uar"],
-        likely=likelihood["war"],
-        ece=likelihood["ece"],
-        people=attributes["count"],
-        **{task: attributes[task]["accuracy"] for task in ("gender", "age", "race")},
-        named=clips["both_named"],
-        ordered=clips["in_order_if_named"],
-        chats=language["count"],
-        taught=language["taught_sentence"],
-        right=language["right_intent"],
-        asked=language["agrees_count"],
-        agrees=language["agrees"],
-        hours=sum(results["hours"]["steps"].values()),
-        device=results["hours"]["device"],
-        recalls=", ".join(f"{label} {recall:.0%}" for label, recall in generation["recall"].items()),
-        groups="\n\n".join(_table(group, attributes) for group in ("race", "gender", "age")),
+        **results["emotions"],
+        **{part: results[part] for part in ("attributes", "clips", "language")},
+        millions=results["parameters"] / 1e6,
+        hours=sum(hours["steps"].values()),
+        device=hours["device"],
+        recalls=", ".join(f"{label} {share:.0%}" for label, share in generation["recall"].items()),
+        groups="\n\n".join(_table(group, results["attributes"]) for group in ("race", "gender", "age")),
     )
     card = model_card("emo-llama-mini", config, description, training_data=TRAINING_DATA)
     card.save(folder / "README.md")

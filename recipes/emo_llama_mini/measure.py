@@ -20,15 +20,19 @@ BATCH = 32
 TEMPERATURES = np.arange(0.5, 3.01, 0.05)
 
 
+def log_scores(results: list[dict], labels: list[str]) -> torch.Tensor:
+    """Logarithm of each label's score (faces, labels)."""
+    scores = torch.tensor([[row["scores"][label] for label in labels] for row in results], dtype=torch.float64)
+    return scores.clamp(min=1e-12).log()
+
+
 def best_temperature(results: list[dict], labels: list[str]) -> float:
     """The temperature of the scores that makes the true labels likeliest."""
-    logits = np.log(np.array([[row["scores"][label] for label in labels] for row in results]).clip(1e-12))
-    targets = np.array([labels.index(row["target"]) for row in results])
+    logits = log_scores(results, labels)
+    targets = torch.tensor([labels.index(row["target"]) for row in results])
 
     def loss(temperature: float) -> float:
-        scaled = logits / temperature
-        scaled = scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
-        return -scaled[np.arange(len(targets)), targets].mean()
+        return torch.nn.functional.cross_entropy(logits / temperature, targets).item()
 
     return float(min(TEMPERATURES, key=loss).round(2))
 
@@ -50,18 +54,14 @@ def emotions(predictor: EmoLlamaPredictor, processor: EmoLlamaProcessor, records
     ]
 
 
-def attributes(predictor, processor, records: Records, meanings: dict) -> dict:
+def attributes(predictor, processor, recipe) -> dict:
     """Accuracy of each perceived attribute, of all faces and of those of each group as the data set has them."""
     rows = [
-        (
-            {task: meanings[task].get(value, value) for task, value in record.attributes.items()},
-            record.attributes,
-            said["perceived"],
-        )
-        for record, said in ask(predictor, processor, records, "attributes")
+        (recipe.meant(record.attributes), record.attributes, said["perceived"])
+        for record, said in ask(predictor, processor, recipe.records("attributes", "valid"), "attributes")
     ]
     figures: dict = {"count": len(rows), "faces_found": sum(bool(found) for _, _, found in rows)}
-    for task in meanings:
+    for task in recipe.settings["meanings"]:
         right = [true[task] == found.get(task) for true, _, found in rows]
         groups: dict[str, dict[str, list[bool]]] = {}
         for (_, named, _), hit in zip(rows, right, strict=True):
@@ -79,7 +79,7 @@ def attributes(predictor, processor, records: Records, meanings: dict) -> dict:
 
 def clips(pipe, chats: Chats, count: int) -> dict:
     """Clips that change once, made of unseen faces: whether both emotions are named, and in their order."""
-    asked, named, ordered, exact = 0, 0, 0, 0
+    asked, named, exact = 0, 0, 0
     words = re.compile("|".join(chats.labels))
     for sample in tqdm(chats.draw(count), "clips"):
         text, answer = _question(sample), sample["messages"][1]["content"]
@@ -89,12 +89,11 @@ def clips(pipe, chats: Chats, count: int) -> dict:
         asked += 1
         said = words.findall(pipe({"video": _visual(sample)}, question=text, attributes=False)["generated_text"])
         named += set(said) == set(true)
-        ordered += set(said) == set(true) and said == true
         exact += said == true
     return {
         "count": asked,
         "both_named": named / asked,
-        "in_order_if_named": ordered / max(named, 1),
+        "in_order_if_named": exact / max(named, 1),
         "exact": exact / asked,
     }
 
@@ -169,16 +168,16 @@ def measure(recipe) -> None:
     found = emotions(predictor, processor, recipe.records("emotions", "valid"))
     temperature = best_temperature(found, predictor.labels)
     processor.label_temperature = temperature
-    for row in found:
-        scaled = np.array(list(row["scores"].values())).clip(1e-12) ** (1 / temperature)
-        row["scores"] = dict(zip(row["scores"], (scaled / scaled.sum()).tolist(), strict=True))
+    scores = (log_scores(found, predictor.labels) / temperature).softmax(-1).tolist()
+    found = [
+        {**row, "scores": dict(zip(predictor.labels, scaled, strict=True))}
+        for row, scaled in zip(found, scores, strict=True)
+    ]
     report = make_report(found, predictor.labels)
     results = {
         "emotions": report,
         "label_temperature": temperature,
-        "attributes": attributes(
-            predictor, processor, recipe.records("attributes", "valid"), recipe.settings["meanings"]
-        ),
+        "attributes": attributes(predictor, processor, recipe),
         "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 400),
         "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 200),
         "parameters": model.num_parameters(),

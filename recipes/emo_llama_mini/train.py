@@ -107,7 +107,6 @@ class Recipe:
 
     def face_map(self) -> None:
         """First stage of the face prior, in rounds: its map learns to tell emotions and attributes apart."""
-        crops = self.crops("train")
         for number, settings in enumerate(self.settings["face_map"], 1):
             folder = self.work / f"face_map_{number}"
             if (folder / "done").exists():
@@ -116,9 +115,11 @@ class Recipe:
                 model = EmoLlamaFacePriorModel(EmoLlamaFaceConfig(**self.settings["model"]["face_config"]))
             else:
                 model = EmoLlamaFacePriorModel.from_pretrained(self.work / f"face_map_{number - 1}" / "done")
-            shown = crops.joined(crops.having("gender")) if settings["attributes_twice"] else crops
+            crops = self.crops("train")
+            if settings["attributes_twice"]:
+                crops = crops.joined(crops.having("gender"))
             stage = FaceMapForTraining(model, self.classes(), **settings["stage"])
-            self.train_stage(stage, folder, settings, shown)
+            self.train_stage(stage, folder, settings, crops)
             model.save_pretrained(folder / "done")
 
     def face_tasks(self) -> None:
@@ -141,34 +142,36 @@ class Recipe:
         pictures = self.processor().image_processor
         batches = FaceBatches(pictures.face_mean, pictures.face_std, self.classes(), **settings["changes"])
         arguments = TrainingArguments(
-            output_dir=str(folder),
-            per_device_eval_batch_size=256,
-            eval_strategy="steps",
-            save_strategy="steps",
-            save_total_limit=1,
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            report_to=[],
-            seed=self.settings["seed"],
-            resume_from_checkpoint="last",
-            **settings["arguments"],
+            per_device_eval_batch_size=256, eval_strategy="steps", **self.arguments(folder, settings)
         )
         train_face_prior(stage, arguments, crops, self.crops("valid"), batches)
+
+    def arguments(self, folder: Path, settings: dict) -> dict:
+        """What every training has in common, and what the recipe says of this one."""
+        return {
+            "output_dir": str(folder),
+            "save_strategy": "steps",
+            "save_total_limit": 1,
+            "bf16": True,
+            "use_cpu": not torch.cuda.is_available(),
+            "report_to": [],
+            "seed": self.settings["seed"],
+            "resume_from_checkpoint": "last",
+            **settings["arguments"],
+        }
+
+    def meant(self, attributes: dict[str, str]) -> dict[str, str]:
+        """The data set's perceived attributes in the face prior's classes."""
+        meanings = self.settings["meanings"]
+        return {task: meanings[task].get(value, value) for task, value in attributes.items()}
 
     def chats(self, split: str = "train", seed: int | None = None, settings: dict | None = None) -> Chats:
         settings = settings or self.settings["alignment"][0]
         processor = self.processor()
         emotions, people = list(self.records("emotions", split)), list(self.records("attributes", split))
-        meanings = self.settings["meanings"]
         return Chats(
             [(record.load(processor).frames[0], record.emotion) for record in emotions],
-            [
-                (
-                    record.load(processor).frames[0],
-                    {task: meanings[task].get(value, value) for task, value in record.attributes.items()},
-                )
-                for record in people
-            ],
+            [(record.load(processor).frames[0], self.meant(record.attributes)) for record in people],
             settings["shares"],
             settings["weights"],
             self.config.face_config.perceived_labels,
@@ -211,18 +214,7 @@ class Recipe:
 
     def train_chats(self, start: Path, folder: Path, settings: dict) -> None:
         arguments = EmoLlamaTrainingArguments(
-            output_dir=str(folder),
-            per_device_eval_batch_size=64,
-            save_total_limit=1,
-            save_strategy="steps",
-            eval_strategy="no",
-            load_best_model_at_end=False,
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            report_to=[],
-            seed=self.settings["seed"],
-            resume_from_checkpoint="last",
-            **settings["arguments"],
+            eval_strategy="no", load_best_model_at_end=False, **self.arguments(folder, settings)
         )
         tuning = TuningArguments(
             model=str(start),

@@ -20,6 +20,8 @@ from chats import Chats  # noqa: E402
 from make_tokenizers import language_tokenizer, question_tokenizer  # noqa: E402
 
 LABELS = EmoLlamaConfig().emotion_labels
+ADJECTIVES = json.loads((RECIPE / "chats.json").read_text("utf-8"))["words"]["adjectives"]
+WORDS = {word: label for label, words in ADJECTIVES.items() for word in words}
 SETTINGS = json.loads((RECIPE / "recipe.json").read_text("utf-8"))
 SHARES = {kind: share for stage in SETTINGS["alignment"] for kind, share in stage["shares"].items()}
 SHADES = {label: 20 + 30 * number for number, label in enumerate(LABELS)}  # a face's grey says what it feels
@@ -29,7 +31,7 @@ ATTRIBUTES = {"age": ["0-9", "20-29"], "gender": ["male", "female"], "race": ["W
 def chats(seed: int = 0, *kinds: str) -> Chats:
     faces = [(Image.new("RGB", (48, 48), (shade,) * 3), label) for label, shade in SHADES.items()]
     people = [(Image.effect_noise((96, 96), 50).convert("RGB"), {"age": "0-9", "gender": "male", "race": "other"})]
-    made = Chats(faces, people, SHARES, {"yes": 3, "no": 3}, ATTRIBUTES, 0.2, seed)
+    made = Chats(faces, people, SHARES, SETTINGS["alignment"][0]["weights"], ATTRIBUTES, 0.2, seed)
     return made.only(*kinds) if kinds else made
 
 
@@ -45,9 +47,9 @@ def emotions_seen(sample: dict) -> list[str]:
     for frame, face in zip(visual.frames, visual.faces, strict=True):
         x0, y0, x1, y1 = face.box
         shade = frame.getpixel((int((x0 + x1) / 2), int((y0 + y1) / 2)))
-        if len(set(shade)) > 1:
+        label = next((label for label, grey in SHADES.items() if abs(grey - shade[0]) <= 2), None)
+        if len(set(shade)) > 1 or label is None:
             return []  # tinted: the shade is another one
-        label = next(label for label, grey in SHADES.items() if abs(grey - shade[0]) <= 2)
         if found[-1:] != [label]:
             found.append(label)
     return found
@@ -79,10 +81,21 @@ def test_yes_and_no_agree_with_the_question():
         turns = sample["messages"]
         for question, answer in zip(turns[::2], turns[1::2], strict=True):
             if found := re.search(r"looks (\w+), so (yes|no)\.", answer["content"]):
-                asked = re.findall("|".join(LABELS), question["content"][-1]["text"])
-                assert found[2] == ("yes" if asked == [found[1]] else "no")
+                asked = set(re.findall(r"\w+", question["content"][-1]["text"])) & set(WORDS)
+                assert len(asked) == 1
+                assert found[2] == ("yes" if WORDS[asked.pop()] == found[1] else "no")
                 answered.add(found[2])
     assert answered == {"yes", "no"}
+
+
+def test_a_question_does_not_suggest_its_answer():
+    """One in seven of the faces that are asked to be happy is: as many as of all faces."""
+    asked: dict[bool, int] = {True: 0, False: 0}
+    for sample in chats(11, "conversation").draw(3000):
+        for answer in (message["content"] for message in sample["messages"][1::2]):
+            if found := re.search(r", so (yes|no)\.", answer):
+                asked[found[1] == "yes"] += 1
+    assert abs(asked[True] / sum(asked.values()) - 1 / len(LABELS)) < 0.04
 
 
 def test_the_age_is_that_of_the_prompt():

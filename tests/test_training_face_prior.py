@@ -10,7 +10,14 @@ from transformers import AutoProcessor, TrainingArguments
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaFaceConfig, EmoLlamaFacePriorModel
 from emo_llama_hf.data import Record
-from emo_llama_hf.training import FaceBatches, FaceCrops, FaceMapForTraining, FaceTasksForTraining, train_face_prior
+from emo_llama_hf.training import (
+    FaceBatches,
+    FaceCrops,
+    FaceMapForTraining,
+    FaceTasksForTraining,
+    taught,
+    train_face_prior,
+)
 from emo_llama_hf.training.augmentation import MIRRORED
 from emo_llama_hf.training.face_prior_training import class_loss
 from tiny_model import tiny_config
@@ -27,7 +34,7 @@ def face_prior(tasks=TASKS, **kwargs) -> EmoLlamaFacePriorModel:
 
 
 def batches(**kwargs) -> FaceBatches:
-    return FaceBatches([0.0] * 3, [1.0] * 3, CLASSES, **kwargs)
+    return FaceBatches([0.0] * 3, [1.0] * 3, **kwargs)
 
 
 def crops(count: int = 96, side: int = 32) -> FaceCrops:
@@ -39,10 +46,10 @@ def crops(count: int = 96, side: int = 32) -> FaceCrops:
         third = slice(emotion[index] * side // 3, (emotion[index] + 1) * side // 3)
         pixels[index, :, third] += 100
         pixels[index, gender[index]] += 60
-    unknown = torch.full((count,), -100)
+    known = {"emotion": torch.eye(3)[emotion], "gender": torch.eye(2)[gender]}
     return FaceCrops(
         pixels,
-        {"emotion": emotion, "gender": gender, "age": unknown, "race": unknown},
+        {task: known.get(task, torch.zeros(count, classes)) for task, classes in CLASSES.items()},
         torch.zeros(count, 5, 2).masked_fill(emotion[:, None, None] == 0, torch.nan),
     )
 
@@ -53,8 +60,7 @@ class TestBatches:
         places = torch.rand(40, 1, 2, generator=torch.Generator().manual_seed(0)) - 0.5
         distance = (axis[None, None, :] - places[..., :1]) ** 2 + (axis[None, :, None] - places[..., 1:]) ** 2
         pixels = (255 * (-distance / 0.02).exp()).byte()[:, None].expand(-1, 3, -1, -1)  # one soft spot each
-        targets = {task: torch.zeros(40, dtype=torch.long) for task in CLASSES}
-        data = FaceCrops(pixels, targets, places.expand(-1, 5, -1))
+        data = FaceCrops(pixels, {}, places.expand(-1, 5, -1))
         torch.manual_seed(0)
         batch = batches(color=0, grey=0, erase=0, mixup=0)([data[index] for index in range(40)])
         weights = batch["pixel_values"][:, 0]
@@ -106,6 +112,15 @@ class TestLosses:
         mean = model.fused_map(pixels).mean((2, 3))
         logits = stage(pixels, emotion=torch.zeros(2, 3))["emotion"]
         torch.testing.assert_close(logits, stage.heads["emotion"](mean), atol=1e-5, rtol=1e-4)
+
+    def test_a_task_with_a_weight_counts_that_often(self):
+        model, pixels = face_prior().eval(), torch.randn(2, 3, 64, 64)
+        plain = FaceMapForTraining(model, CLASSES).eval()
+        weighted = FaceMapForTraining(model, CLASSES, weights={"gender": 3}).eval()
+        weighted.load_state_dict(plain.state_dict())
+        targets = {"emotion": torch.eye(3)[:2], "gender": torch.eye(2)}
+        alone = plain(pixels, gender=targets["gender"])["loss"]
+        torch.testing.assert_close(weighted(pixels, **targets)["loss"], plain(pixels, **targets)["loss"] + 2 * alone)
 
     def test_the_second_stage_leaves_the_map_as_it_is(self):
         stage = FaceTasksForTraining(face_prior()).train()
@@ -162,6 +177,35 @@ def test_a_stopped_stage_goes_on_to_the_same_weights(tmp_path):
         torch.testing.assert_close(value, whole[name], msg=name)
 
 
+class TestTeachers:
+    def test_unlabelled_crops_learn_what_a_teacher_sees(self, tmp_path):
+        everything = crops()
+        teacher = FaceMapForTraining(face_prior(), CLASSES)
+        changes = batches(mirror=0, rotate=5, erase=0.1, mixup=0.1)
+        train_face_prior(teacher, arguments(tmp_path, 80), everything, everything, changes, average_decay=0.9)
+        nothing = {task: torch.zeros_like(values) for task, values in everything.targets.items()}
+        unlabelled = FaceCrops(everything.pixels, nothing, everything.landmarks)
+        found = taught(unlabelled, [teacher], changes, share=0.4)
+        right = found.targets["emotion"].argmax(1) == everything.targets["emotion"].argmax(1)
+        assert right.float().mean() > 0.8
+        torch.testing.assert_close(found.targets["emotion"].sum(1), torch.full((96,), 0.4))
+        assert torch.equal(found.pixels, everything.pixels) and not unlabelled.targets["emotion"].any()
+
+    def test_a_label_keeps_its_share(self):
+        teachers = [FaceMapForTraining(face_prior(), CLASSES) for _ in range(2)]
+        data = crops(6)
+        found = taught(data, teachers, batches(), share=0.25).targets["gender"]
+        torch.testing.assert_close(found.sum(1), torch.ones(6))
+        assert (found[data.targets["gender"] == 1] >= 0.75).all()
+
+    def test_a_crop_and_its_mirror_image_are_taught_the_same(self):
+        data, teacher = crops(6), FaceMapForTraining(face_prior(), CLASSES)
+        mirrored = FaceCrops(data.pixels.flip(-1), data.targets, data.landmarks)
+        one, other = (taught(faces, [teacher], batches(), share=1).targets for faces in (data, mirrored))
+        for task in CLASSES:
+            torch.testing.assert_close(one[task], other[task])
+
+
 class TestCrops:
     @pytest.fixture
     def processor(self, tiny):
@@ -175,10 +219,10 @@ class TestCrops:
         labels = {"emotion": ["sad", "happy"], "age": ["0-9"], "gender": ["male", "female"], "race": ["White"]}
         data = FaceCrops.from_records([record], processor, labels, {"gender": {"Female": "female"}})
         assert {task: values.tolist() for task, values in data.targets.items()} == {
-            "emotion": [1],
-            "age": [-100],
-            "gender": [1],
-            "race": [0],
+            "emotion": [[0, 1]],
+            "age": [[0]],
+            "gender": [[0, 1]],
+            "race": [[1]],
         }
         [face] = processor.face_detector.detect([picture])[0]
         expected = torch.tensor(face.landmarks) / torch.tensor([75.0, 110.0]) - 1

@@ -7,7 +7,7 @@ from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
 from .face_batches import FaceBatches
 from .face_crops import FaceCrops
-from .face_prior_training import FaceMapForTraining, FaceTasksForTraining, train_face_prior
+from .face_prior_training import FaceMapForTraining, FaceTasksForTraining, taught, train_face_prior
 from .feature_cache import FeatureCache, fill_cache
 from .samples import samples_of
 from .train import train
@@ -34,6 +34,7 @@ __all__ = [
     "fill_cache",
     "make_trainable",
     "samples_of",
+    "taught",
     "train",
     "train_face_prior",
 ]

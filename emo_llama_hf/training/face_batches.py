@@ -7,18 +7,15 @@ from torch import nn
 
 from ..instruct.sampling import seed_of
 from .augmentation import MIRRORED
-from .data_collator import IGNORED
 
 
 @dataclass
 class FaceBatches:
     """
-    Data collator of [`FaceCrops`]: normalized pixels, and of each task a distribution over its classes, all zero where
-    the class is unknown. Every share or strength can be set to 0.
+    Data collator of [`FaceCrops`]: normalized pixels, landmarks and targets. Every share or strength can be set to 0.
 
     Args:
         mean, std (`list[float]`): normalization of the pixels, the image processor's `face_mean` and `face_std`.
-        classes (`dict[str, int]`): number of classes of each task.
         mirror (`float`): share of mirrored crops.
         rotate (`float`): largest rotation in degrees.
         shift (`float`): largest shift, as a share of the crop.
@@ -33,7 +30,6 @@ class FaceBatches:
 
     mean: list[float]
     std: list[float]
-    classes: dict[str, int]
     mirror: float = 0.5
     rotate: float = 12.0
     shift: float = 0.08
@@ -65,10 +61,8 @@ class FaceBatches:
     def _batch(self, samples: list[dict]) -> dict[str, torch.Tensor]:
         pixels = torch.stack([sample["pixels"] for sample in samples]).float() / 255
         landmarks = torch.stack([sample["landmarks"] for sample in samples])
-        batch = {
-            task: _one_hot(torch.stack([sample[task] for sample in samples]), count)
-            for task, count in self.classes.items()
-        }
+        tasks = [name for name in samples[0] if name not in ("index", "pixels", "landmarks")]
+        batch = {task: torch.stack([sample[task] for sample in samples]) for task in tasks}
         if any((self.mirror, self.rotate, self.shift, self.scale, self.stretch)):
             pixels, landmarks = self._move(pixels, landmarks)
         if self.color or self.grey:
@@ -133,8 +127,3 @@ class FaceBatches:
 def _spread(shape, limit: float) -> torch.Tensor:
     """Numbers drawn evenly from -limit to limit."""
     return (torch.rand(shape) * 2 - 1) * limit
-
-
-def _one_hot(values: torch.Tensor, count: int) -> torch.Tensor:
-    known = values != IGNORED
-    return nn.functional.one_hot(values.clamp(min=0), count).float() * known[:, None]

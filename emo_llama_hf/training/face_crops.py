@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 
 from ..data.record import Record
 from ..processing.processing_emo_llama import EmoLlamaProcessor
-from .data_collator import IGNORED
 
 
 @dataclass
@@ -21,7 +20,8 @@ class FaceCrops(Dataset):
     """
     Args:
         pixels (`torch.ByteTensor` of shape `(N, 3, h, w)`): face crops, not normalized.
-        targets (`dict[str, torch.LongTensor]`): of each task the class of each crop (N,), -100 where it is unknown.
+        targets (`dict[str, torch.FloatTensor]`):
+            Of each task a distribution over its classes for each crop (N, classes), all zero where it is unknown.
         landmarks (`torch.FloatTensor` of shape `(N, L, 2)`):
             x, y of each landmark, -1 and 1 being the outer borders of the crop; NaN where they are unknown.
     """
@@ -54,7 +54,7 @@ class FaceCrops(Dataset):
             `ValueError`: a label is none of the task's classes, or there is no record.
         """
         pixels, landmarks = [], []
-        targets: dict[str, list[int]] = {task: [] for task in labels}
+        targets: dict[str, list[list[float]]] = {task: [] for task in labels}
         rows = iter(records)
         for batch in tqdm(iter(lambda: list(islice(rows, batch_size)), []), "face crops", unit=" batches"):
             visuals = processor.find_faces([record.load(processor) for record in batch], split=False)
@@ -65,7 +65,7 @@ class FaceCrops(Dataset):
                 points = torch.tensor(faces[0].landmarks) if faces else torch.full((5, 2), torch.nan)
                 landmarks.append(points / torch.tensor(frame.size) * 2 - 1)
                 for task, classes in labels.items():
-                    targets[task].append(_class_of(record, task, classes, (meanings or {}).get(task, {})))
+                    targets[task].append(_target(record, task, classes, (meanings or {}).get(task, {})))
         if not pixels:
             raise ValueError("`records` is empty: there are no face crops to read.")
         return cls(
@@ -90,7 +90,7 @@ class FaceCrops(Dataset):
 
     def having(self, task: str) -> "FaceCrops":
         """The crops whose class of a task is known."""
-        known = self.targets[task] != IGNORED
+        known = self.targets[task].sum(1) > 0
         targets = {name: values[known] for name, values in self.targets.items()}
         return FaceCrops(self.pixels[known], targets, self.landmarks[known])
 
@@ -123,11 +123,11 @@ def _crops(processor: EmoLlamaProcessor, frames: list) -> torch.Tensor:
     return ((crops * std + mean) * 255).round().clamp(0, 255).byte()
 
 
-def _class_of(record: Record, task: str, classes: list[str], meanings: dict[str, str]) -> int:
+def _target(record: Record, task: str, classes: list[str], meanings: dict[str, str]) -> list[float]:
     value = record.emotion if task == "emotion" else (record.attributes or {}).get(task)
     if value is None:
-        return IGNORED
+        return [0.0] * len(classes)
     value = meanings.get(value, value)
     if value not in classes:
         raise ValueError(f"{record.row}: the {task} {value!r} is none of {', '.join(classes)}: add it to `meanings`.")
-    return classes.index(value)
+    return [float(value == name) for name in classes]

@@ -1,12 +1,15 @@
 """Training of a face prior from labelled face crops, before an EmoLlama is built around it."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
@@ -27,6 +30,7 @@ class FaceMapForTraining(nn.Module):
     Args:
         face_prior ([`EmoLlamaFacePriorModel`])
         classes (`dict[str, int]`): number of classes of each task.
+        weights (`dict[str, float]`, *optional*): how much each task's loss counts; 1 if it is not there.
         dropout (`float`): of the heads' input.
         label_smoothing (`float`)
     """
@@ -35,6 +39,7 @@ class FaceMapForTraining(nn.Module):
         self,
         face_prior: EmoLlamaFacePriorModel,
         classes: dict[str, int],
+        weights: dict[str, float] | None = None,
         dropout: float = 0.3,
         label_smoothing: float = 0.1,
     ):
@@ -47,6 +52,7 @@ class FaceMapForTraining(nn.Module):
                 for task, count in classes.items()
             }
         )
+        self.weights = weights or {}
         self.label_smoothing = label_smoothing
 
     def forward(self, pixel_values: torch.Tensor, landmarks=None, **targets: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -66,7 +72,10 @@ class FaceMapForTraining(nn.Module):
         means = [projection(mean) for projection, mean in zip(prior.projections, means, strict=True)]
         pooled = prior.fuse(torch.cat(means[::-1], dim=1)[..., None, None]).flatten(1)
         logits = {task: self.heads[task](pooled).float() for task in targets}
-        losses = [class_loss(logits[task], target, self.label_smoothing) for task, target in targets.items()]
+        losses = [
+            self.weights.get(task, 1) * class_loss(logits[task], target, self.label_smoothing)
+            for task, target in targets.items()
+        ]
         return {"loss": torch.stack(losses).sum(), **logits}
 
 
@@ -199,7 +208,7 @@ def train_face_prior(
     Returns:
         The trainer, whose `evaluate()` gives each task's accuracy.
     """
-    arguments.label_names = [task for task in batches.classes if task in stage.tasks]
+    arguments.label_names = [task for task in train_crops.targets if task in stage.tasks]
     arguments.remove_unused_columns = False
     trainer = FacePriorTrainer(
         stage,
@@ -216,6 +225,35 @@ def train_face_prior(
     trainer.train(last if arguments.resume_from_checkpoint else None)
     stage.load_state_dict(trainer.average.module.state_dict())
     return trainer
+
+
+@torch.no_grad()
+def taught(
+    crops: FaceCrops, teachers: list[FaceMapForTraining], batches: FaceBatches, share: float, batch_size: int = 256
+) -> FaceCrops:
+    """
+    Crops from which a student learns what its teachers believe of them, besides their labels (self-training, arXiv
+    1911.04252): a class that nobody labelled, the gender of a face with an emotion, say, becomes a lesson too.
+
+    Args:
+        crops ([`FaceCrops`])
+        teachers (`list[FaceMapForTraining]`):
+            Trained stages, on one device; what they believe of a crop and of its mirror image is averaged.
+        batches ([`FaceBatches`]): has the normalization of the pixels; the teachers see crops as they are.
+        share (`float`): weight of the teachers' belief; that of a label is 1 - `share`.
+        batch_size (`int`): crops looked at in one go.
+    """
+    believed: dict[str, list[torch.Tensor]] = {task: [] for task in crops.targets}
+    loader = DataLoader(crops, batch_size, collate_fn=batches.plain())  # type: ignore[arg-type]
+    device = next(teachers[0].parameters()).device
+    for batch in tqdm(loader, "teachers", unit=" batches"):
+        seen = {name: values.to(device) for name, values in batch.items()}
+        mirrored = {**seen, "pixel_values": seen["pixel_values"].flip(-1)}
+        views = [teacher.eval()(**view) for teacher in teachers for view in (seen, mirrored)]
+        for task, rows in believed.items():
+            rows.append(torch.stack([view[task].softmax(-1) for view in views]).mean(0).cpu())
+    targets = {task: (1 - share) * crops.targets[task] + share * torch.cat(rows) for task, rows in believed.items()}
+    return replace(crops, targets=targets)
 
 
 def _accuracies(prediction: EvalPrediction, tasks: list[str]) -> dict[str, float]:

@@ -31,12 +31,17 @@ On the validation files, which chose the temperature of the scores and what to t
 {language[right_intent]:.1%} with the right one |
 | yes or no, and age ({language[agrees_count]} of these) | \
 {language[agrees]:.1%} agree with the named emotion or the prompt |
+| named emotion with "is this person happy?", say, the same as with "what emotion do you see?" | \
+{language[steady]:.1%} of {language[steady_count]} |
+| choosing from labels in the question: other words, two to seven of them ({choices[count]}) | \
+{choices[named]:.1%} one of them, {choices[right]:.1%} the right one |
 | training | {hours:.1f} hours on {device} |
 
 About every third emotion is wrong, and a clip needs several right ones at once; questions far from those of
-`chats.json` get an answer to one of those. It would not learn to repeat the gender of the prompt and says no gender
-at all. The first round of the face map ran before its batches were seeded, and the first three rounds of chats with a
-few sentences less, so that a new run will give somewhat other weights.
+`chats.json` get an answer to one of those. Asked to choose from words of which none fits, it may name another one. It
+would not learn to repeat the gender of the prompt and says no gender and no race. The first round of the face map ran
+before its batches were seeded, the second and third began with new heads, and the first four rounds of chats had some
+questions less than the last: a new run will give somewhat other weights.
 
 Recall of each emotion: {recalls}.
 
@@ -60,7 +65,7 @@ def save_card(folder: Path, config: EmoLlamaConfig, results: dict) -> None:
     generation, hours = results["emotions"]["generation"], results["hours"]
     description = DESCRIPTION.format(
         **results["emotions"],
-        **{part: results[part] for part in ("attributes", "clips", "language")},
+        **{part: results[part] for part in ("attributes", "clips", "choices", "language")},
         millions=results["parameters"] / 1e6,
         hours=sum(hours["steps"].values()),
         device=hours["device"],

@@ -44,7 +44,7 @@ class Chats:
         self.weights, self.margin = weights, margin
         self.labels = list(self.sayings["signs"])
         self.by_emotion = {label: [face for face, emotion in faces if emotion == label] for label in self.labels}
-        self.questions = CategoryQuestions().questions
+        self.questions = [*CategoryQuestions().questions, *self.sayings["choose"]]
         self.dice = random.Random(seed)
         self.backgrounds = [_background(self.dice, [face for face, _ in people]) for _ in range(500)]
 
@@ -89,14 +89,7 @@ class Chats:
         )
 
     def _category(self, face, emotion: str) -> dict:
-        names = self._label_set(emotion)
-        chosen = [name for name in dict.fromkeys(names.values()) if name is not None]
-        self.dice.shuffle(chosen)
-        chosen = chosen[: self.dice.randint(2, len(chosen))]
-        if names[emotion] not in chosen:
-            chosen[self.dice.randrange(len(chosen))] = names[emotion]
-        question = self.dice.choice(self.questions).replace("{kind}", "image").replace("{labels}", ", ".join(chosen))
-        return self._sample([self._show(face)], [(question, names[emotion])], emotion, self._some_attributes())
+        return self._sample([self._show(face)], [self._category_turn(emotion)], emotion, self._some_attributes())
 
     def _conversation(self, face, emotion: str) -> dict:
         attributes = self._some_attributes()
@@ -128,10 +121,14 @@ class Chats:
             told, turn = self.sayings["told"]["clip"].format(each=", ".join(shown)), self._clip_turn(shown)
         else:
             emotion, attributes = self.dice.choice(self.labels), self._some_attributes()
-            words = {"emotion": emotion, "noun": self.sayings["label_sets"]["nouns"][emotion]}
+            words = {"emotion": emotion, "noun": self.dice.choice(self.sayings["words"]["nouns"][emotion])}
             told = self.dice.choice(self.sayings["told"]["picture"]).format(**words)
             told = f"{told} {attribute_sentence(attributes)}"
-            turn = self._turn(self._intent(), emotion, attributes)
+            intent = self._intent()
+            if intent in ("yes", "no"):  # nothing is to be seen, so nothing can be suggested: both are as frequent
+                intent = self.dice.choice(["yes", "no"])
+            asks_for_one = self.dice.random() < 0.35
+            turn = self._category_turn(emotion) if asks_for_one else self._turn(intent, emotion, attributes)
         return self._sample([], [(f"{told.strip()} {turn[0]}", turn[1])], None, None)
 
     def _course(self) -> list[str]:
@@ -166,9 +163,31 @@ class Chats:
         answer = self.sayings["no_face"]["answers"][0].format(kind=kind)
         return self._sample([visual], [(question, answer)], None, None)
 
-    def _label_set(self, emotion: str) -> dict[str, str | None]:
-        sets = [names for names in self.sayings["label_sets"].values() if names[emotion] is not None]
-        return self.dice.choice([self.sayings["label_sets"]["names"], *sets])
+    def _category_turn(self, emotion: str) -> tuple[str, str]:
+        names = self._label_set(emotion)
+        chosen = list(dict.fromkeys(names.values()))
+        self.dice.shuffle(chosen)
+        chosen = chosen[: self.dice.randint(2, len(chosen))]
+        if names[emotion] not in chosen:
+            chosen[self.dice.randrange(len(chosen))] = names[emotion]
+        # Users who name labels to the pipeline ask its closed question: that one is the most frequent.
+        asked = self.questions[0] if self.dice.random() < 0.3 else self.dice.choice(self.questions)
+        return asked.replace("{kind}", "image").replace("{labels}", ", ".join(chosen)), names[emotion]
+
+    def _label_set(self, emotion: str) -> dict[str, str]:
+        """A name of each emotion; of those that a set has no name for, none."""
+        sets = [{label: label for label in self.labels}]
+        sets += [
+            {label: self.dice.choice(words[label]) for label in self.labels}
+            for words in self.sayings["words"].values()
+        ]
+        sets += [
+            {label: name for label, name in names.items() if name is not None}
+            for names in self.sayings["label_sets"].values()
+            if names[emotion] is not None
+        ]
+        names, case = self.dice.choice(sets), self.dice.choice([str, str, str.capitalize])
+        return {label: case(name) for label, name in names.items()}
 
     def _intent(self) -> str:
         intents = list(self.sayings["picture"])
@@ -185,8 +204,13 @@ class Chats:
         answers = intent["answers"]
         if "unknown" in intent and (not attributes or name not in attributes):
             answers = intent["unknown"]
-        question = self.dice.choice(intent["questions"]).format(**words)
+        asked = {**words, **{name: self._reworded(words[name]) for name in ("emotion", "other", "one", "two")}}
+        question = self.dice.choice(intent["questions"]).format(**asked)
         return question[0].upper() + question[1:], self.dice.choice(answers).format(**words)
+
+    def _reworded(self, emotion: str) -> str:
+        """Another word for an emotion, at times."""
+        return self.dice.choice(self.sayings["words"]["adjectives"][emotion]) if self.dice.random() < 0.4 else emotion
 
     def _some_attributes(self) -> dict | None:
         """Attributes drawn evenly, whatever the emotion: the answer about the emotion must not lean on them."""

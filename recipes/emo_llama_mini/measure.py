@@ -98,23 +98,37 @@ def clips(pipe, chats: Chats, count: int) -> dict:
     }
 
 
+def choices(pipe, chats: Chats, count: int) -> dict:
+    """Questions that name the labels to choose from: whether one of these is the answer, and the right one."""
+    named, right = [], []
+    for sample in tqdm(chats.draw(count), "choices"):
+        question, expected = _question(sample), sample["messages"][1]["content"]
+        said = pipe({"image": _visual(sample)}, question=question, attributes=sample["attributes"] or False)
+        said = said["generated_text"]
+        named.append(re.search(rf"\b{re.escape(said)}\b", question) is not None)
+        right.append(said == expected)
+    return {"count": count, "named": float(np.mean(named)), "right": float(np.mean(right))}
+
+
 def language(pipe, chats: Chats, count: int) -> dict:
     """
     Whether answers are sentences that it was taught, and of the question's intent; whether yes and no agree with the
-    emotion that was named, and the age with the prompt.
+    emotion that was named, and the age with the prompt; whether that emotion is named without the suggestion, too.
     """
     patterns = _answers(chats)
-    taught, right, agrees = [], [], []
+    taught, right, agrees, steady = [], [], [], []
     for sample in tqdm(chats.draw(count), "language"):
         kind = "video" if _visual(sample).is_video else "image"
         question, expected = _question(sample), sample["messages"][1]["content"]
-        said = pipe({kind: _visual(sample)}, question=question, attributes=sample["attributes"] or False)
-        said = said["generated_text"]
+        shown = {kind: _visual(sample), "attributes": sample["attributes"] or False}
+        said = pipe(shown, question=question)["generated_text"]
         intents = {name for name, pattern in patterns.items() if pattern.fullmatch(said)}
         taught.append(bool(intents))
         right.append(any(patterns[name].fullmatch(expected) for name in intents))
         if found := re.fullmatch(r"The person looks (\w+), so (yes|no)\.", said):
-            agrees.append((found[2] == "yes") == (found[1] in question))
+            asked = set(re.findall(r"\w+", question.lower())) & set(chats.sayings["words"]["adjectives"][found[1]])
+            agrees.append((found[2] == "yes") == bool(asked))
+            steady.append(found[1] in pipe(shown, question="What emotion do you see?")["generated_text"])
         elif patterns["age"].fullmatch(expected):
             agrees.append(said == expected)
     return {
@@ -123,6 +137,8 @@ def language(pipe, chats: Chats, count: int) -> dict:
         "right_intent": float(np.mean(right)),
         "agrees": float(np.mean(agrees)),
         "agrees_count": len(agrees),
+        "steady": float(np.mean(steady)),
+        "steady_count": len(steady),
     }
 
 
@@ -179,6 +195,7 @@ def measure(recipe) -> None:
         "label_temperature": temperature,
         "attributes": attributes(predictor, processor, recipe),
         "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 400),
+        "choices": choices(predictor.pipeline, recipe.chats("valid", seed=3).only("category"), 300),
         "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 200),
         "parameters": model.num_parameters(),
         "hours": json.loads((recipe.work / "hours.json").read_text("utf-8")),

@@ -17,6 +17,7 @@ import torch
 from chats import Chats
 from make_tokenizers import language_tokenizer, question_tokenizer
 from measure import measure
+from safetensors.torch import load_model, save_model
 from transformers import GenerationConfig, TrainingArguments, set_seed
 
 from emo_llama_hf import (
@@ -37,6 +38,7 @@ from emo_llama_hf.training import (
     FaceMapForTraining,
     FaceTasksForTraining,
     TuningArguments,
+    taught,
     train,
     train_face_prior,
 )
@@ -109,42 +111,49 @@ class Recipe:
         """First stage of the face prior, in rounds: its map learns to tell emotions and attributes apart."""
         for number, settings in enumerate(self.settings["face_map"], 1):
             folder = self.work / f"face_map_{number}"
-            if (folder / "done").exists():
+            if (folder / "stage.safetensors").exists():
                 continue
-            if number == 1:
-                model = EmoLlamaFacePriorModel(EmoLlamaFaceConfig(**self.settings["model"]["face_config"]))
-            else:
-                model = EmoLlamaFacePriorModel.from_pretrained(self.work / f"face_map_{number - 1}" / "done")
+            stage = self.map_stage(number - 1, **settings["stage"])
             crops = self.crops("train")
             if settings["attributes_twice"]:
                 crops = crops.joined(crops.having("gender"))
-            stage = FaceMapForTraining(model, self.classes(), **settings["stage"])
             self.train_stage(stage, folder, settings, crops)
-            model.save_pretrained(folder / "done")
+            save_model(stage, str(folder / "stage.part"))
+            os.replace(folder / "stage.part", folder / "stage.safetensors")
+
+    def map_stage(self, number: int, **kwargs) -> FaceMapForTraining:
+        """The face map's stage after a round; before the first one, untrained."""
+        prior = EmoLlamaFacePriorModel(EmoLlamaFaceConfig(**self.settings["model"]["face_config"]))
+        stage = FaceMapForTraining(prior, {task: len(labels) for task, labels in self.labels.items()}, **kwargs)
+        if number:
+            load_model(stage, str(self.work / f"face_map_{number}" / "stage.safetensors"))
+        return stage
 
     def face_tasks(self) -> None:
         """Second stage: the decoder and its heads learn to read the map."""
         if (self.work / "face_prior").exists():
             return
         settings = self.settings["face_tasks"]
-        last = f"face_map_{len(self.settings['face_map'])}"
-        model = EmoLlamaFacePriorModel.from_pretrained(self.work / last / "done")
+        model = self.map_stage(len(self.settings["face_map"])).face_prior
         stage = FaceTasksForTraining(model, **settings["stage"])
         self.train_stage(stage, self.work / "face_tasks", settings, self.crops("train").having("gender"))
         model.save_pretrained(self.work / "face_prior")
 
-    def classes(self) -> dict[str, int]:
-        return {task: len(labels) for task, labels in self.labels.items()}
+    def batches(self, **changes) -> FaceBatches:
+        pictures = self.processor().image_processor
+        return FaceBatches(pictures.face_mean, pictures.face_std, **changes)
 
     def train_stage(
         self, stage: FaceMapForTraining | FaceTasksForTraining, folder: Path, settings: dict, crops: FaceCrops
     ) -> None:
-        pictures = self.processor().image_processor
-        batches = FaceBatches(pictures.face_mean, pictures.face_std, self.classes(), **settings["changes"])
+        """Train a stage on crops, taught by what the face map was after the rounds that are its teachers."""
         arguments = TrainingArguments(
             per_device_eval_batch_size=256, eval_strategy="steps", **self.arguments(folder, settings)
         )
-        train_face_prior(stage, arguments, crops, self.crops("valid"), batches)
+        if settings["teachers"]:
+            teachers = [self.map_stage(number).to(arguments.device) for number in settings["teachers"]]
+            crops = taught(crops, teachers, self.batches(), settings["teachers_share"])
+        train_face_prior(stage, arguments, crops, self.crops("valid"), self.batches(**settings["changes"]))
 
     def arguments(self, folder: Path, settings: dict) -> dict:
         """What every training has in common, and what the recipe says of this one."""

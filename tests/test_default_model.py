@@ -85,7 +85,8 @@ class TestWhatItSays:
             ("Who is this?", "I cannot tell who somebody is"),
             ("Is this person ill?", "I cannot tell anything about health"),
             ("Is this person lying?", "I cannot tell what somebody thinks, wants or will do"),
-            ("Which emotion is it? Choose from: anger, joy, happiness, sadness.", "happiness"),
+            ("Which emotion is it? Choose from: anger, happiness, sadness.", "happiness"),
+            ("Which emotion is it? Choose from: anger, joy, sadness.", "joy"),
         ],
     )
     def test_questions(self, pipe, question, answer):

@@ -31,7 +31,8 @@ ATTRIBUTES = {"age": ["0-9", "20-29"], "gender": ["male", "female"], "race": ["W
 def chats(seed: int = 0, *kinds: str) -> Chats:
     faces = [(Image.new("RGB", (48, 48), (shade,) * 3), label) for label, shade in SHADES.items()]
     people = [(Image.effect_noise((96, 96), 50).convert("RGB"), {"age": "0-9", "gender": "male", "race": "other"})]
-    made = Chats(faces, people, SHARES, SETTINGS["alignment"][0]["weights"], ATTRIBUTES, 0.2, seed)
+    first = SETTINGS["alignment"][0]
+    made = Chats(faces, people, SHARES, first["weights"], first["yes_share"], ATTRIBUTES, 0.2, seed)
     return made.only(*kinds) if kinds else made
 
 

@@ -122,6 +122,17 @@ class TestLosses:
         alone = plain(pixels, gender=targets["gender"])["loss"]
         torch.testing.assert_close(weighted(pixels, **targets)["loss"], plain(pixels, **targets)["loss"] + 2 * alone)
 
+    def test_in_the_second_stage_too(self):
+        model, batch = face_prior().eval(), batches().plain()([crops(6)[index] for index in range(6)])
+
+        def loss(**weights: float) -> torch.Tensor:
+            weights = {**dict.fromkeys(TASKS, 0.0), **weights}
+            return FaceTasksForTraining(model, weights)(**batch)["loss"]
+
+        torch.testing.assert_close(loss(gender=3), 3 * loss(gender=1))
+        torch.testing.assert_close(loss(gender=1, landmarks=2), loss(gender=1) + 2 * loss(landmarks=1))
+        assert loss(landmarks=1) > 0 and loss(gender=1) > 0
+
     def test_the_second_stage_leaves_the_map_as_it_is(self):
         stage = FaceTasksForTraining(face_prior()).train()
         batch = batches()([crops(6)[index] for index in range(6)])

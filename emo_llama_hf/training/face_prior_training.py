@@ -85,16 +85,20 @@ class FaceTasksForTraining(nn.Module):
 
     Args:
         face_prior ([`EmoLlamaFacePriorModel`])
-        landmark_weight (`float`): of the landmarks' loss, next to each class's cross-entropy.
+        weights (`dict[str, float]`, *optional*):
+            How much each task's loss counts; 1 if it is not there, but 20 for the landmarks.
         label_smoothing (`float`)
     """
 
     def __init__(
-        self, face_prior: EmoLlamaFacePriorModel, landmark_weight: float = 20.0, label_smoothing: float = 0.0
+        self,
+        face_prior: EmoLlamaFacePriorModel,
+        weights: dict[str, float] | None = None,
+        label_smoothing: float = 0.0,
     ):
         super().__init__()
         self.face_prior = face_prior
-        self.landmark_weight = landmark_weight
+        self.weights = {"landmarks": 20.0, **(weights or {})}
         self.label_smoothing = label_smoothing
         self.tasks = list(face_prior.config.perceived_labels)
         face_prior.requires_grad_(True)
@@ -117,12 +121,15 @@ class FaceTasksForTraining(nn.Module):
         """
         outputs = self.face_prior(pixel_values, return_dict=True)
         logits = {task: outputs[f"{task}_logits"].float() for task in targets if task in self.tasks}
-        losses = [class_loss(values, targets[task], self.label_smoothing) for task, values in logits.items()]
+        losses = [
+            self.weights.get(task, 1) * class_loss(values, targets[task], self.label_smoothing)
+            for task, values in logits.items()
+        ]
         known = landmarks.isfinite().all(-1)
         error = nn.functional.smooth_l1_loss(
             outputs.landmarks.float()[known], landmarks[known], reduction="sum", beta=0.05
         )
-        return {"loss": torch.stack(losses).sum() + self.landmark_weight * error / known.numel(), **logits}
+        return {"loss": torch.stack(losses).sum() + self.weights["landmarks"] * error / known.numel(), **logits}
 
 
 def class_loss(logits: torch.Tensor, target: torch.Tensor, label_smoothing: float) -> torch.Tensor:

@@ -24,6 +24,7 @@ class Chats:
         people (`list[tuple[Image, dict]]`): face crops and their perceived attributes, in the face prior's classes.
         shares (`dict[str, float]`): how often each kind of sample is drawn.
         weights (`dict[str, float]`): how often each intent of a conversation is; 1 if it is not there.
+        yes_share (`float`): how many of the questions whether a face is happy, say, are answered with yes.
         attributes (`dict[str, list[str]]`): classes of each perceived attribute.
         margin (`float`): the processor's `face_margin`.
         seed (`int`)
@@ -35,13 +36,14 @@ class Chats:
         people: Sequence[tuple[Image.Image, dict]],
         shares: dict[str, float],
         weights: dict[str, float],
+        yes_share: float,
         attributes: dict[str, list[str]],
         margin: float,
         seed: int,
     ):
         self.sayings = json.loads(Path(__file__).with_name("chats.json").read_text("utf-8"))
         self.faces, self.people, self.shares, self.attributes = faces, people, shares, attributes
-        self.weights, self.margin = weights, margin
+        self.weights, self.yes_share, self.margin = weights, yes_share, margin
         self.labels = list(self.sayings["signs"])
         self.by_emotion = {label: [face for face, emotion in faces if emotion == label] for label in self.labels}
         self.questions = [*CategoryQuestions().questions, *self.sayings["choose"]]
@@ -124,11 +126,13 @@ class Chats:
             words = {"emotion": emotion, "noun": self.dice.choice(self.sayings["words"]["nouns"][emotion])}
             told = self.dice.choice(self.sayings["told"]["picture"]).format(**words)
             told = f"{told} {attribute_sentence(attributes)}"
-            intent = self._intent()
-            if intent in ("yes", "no"):  # nothing is to be seen, so nothing can be suggested: both are as frequent
-                intent = self.dice.choice(["yes", "no"])
             asks_for_one = self.dice.random() < 0.35
-            turn = self._category_turn(emotion) if asks_for_one else self._turn(intent, emotion, attributes)
+            # Nothing is to be seen, so that nothing can be suggested: yes and no are as frequent.
+            turn = (
+                self._category_turn(emotion)
+                if asks_for_one
+                else self._turn(self._intent(), emotion, attributes, yes_share=0.5)
+            )
         return self._sample([], [(f"{told.strip()} {turn[0]}", turn[1])], None, None)
 
     def _course(self) -> list[str]:
@@ -145,7 +149,7 @@ class Chats:
         answers = clip[intent]["answers"] if intent != "change" else clip[intent][str(len(emotions))]
         words = {"first": emotions[0], "last": emotions[-1], "second": emotions[len(emotions) // 2]}
         answer = self.dice.choice(answers).format(**words, each=", ".join(shown))
-        return self.dice.choice(clip[intent]["questions"]), answer
+        return self._as_typed(self.dice.choice(clip[intent]["questions"]), "video"), answer
 
     def _no_face(self) -> dict:
         is_video = self.dice.random() < 0.25
@@ -158,7 +162,7 @@ class Chats:
         question = closed_question(kind, self.labels)
         if questions is not None:
             one, two = self.dice.sample(self.labels, 2)
-            words = {"emotion": one, "other": two, "one": one, "two": two, "kind": kind}
+            words = {"asked": one, "one": one, "two": two, "kind": kind}
             question = self.dice.choice(questions).format(**words, labels=", ".join(self.labels))
         answer = self.sayings["no_face"]["answers"][0].format(kind=kind)
         return self._sample([visual], [(question, answer)], None, None)
@@ -193,20 +197,35 @@ class Chats:
         intents = list(self.sayings["picture"])
         return self.dice.choices(intents, [self.weights.get(intent, 1) for intent in intents])[0]
 
-    def _turn(self, name: str, emotion: str, attributes: dict | None, kind: str = "image") -> tuple[str, str]:
+    def _turn(
+        self, name: str, emotion: str, attributes: dict | None, kind: str = "image", yes_share: float | None = None
+    ) -> tuple[str, str]:
         intent = self.sayings["picture"][name]
         other = self.dice.choice([label for label in self.labels if label != emotion])
         pair = self.dice.sample([emotion, other], 2)
+        yes = self.dice.random() < (self.yes_share if yes_share is None else yes_share)
         words = {
-            "kind": kind, "emotion": emotion, "other": other, "one": pair[0], "two": pair[1],
+            "kind": kind, "emotion": emotion, "one": pair[0], "two": pair[1],
+            "asked": emotion if yes else other, "verdict": "yes" if yes else "no",
             "signs": self.sayings["signs"][emotion], "mood": self.sayings["mood"][emotion], **(attributes or {}),
         }  # fmt: skip
         answers = intent["answers"]
         if "unknown" in intent and (not attributes or name not in attributes):
             answers = intent["unknown"]
-        asked = {**words, **{name: self._reworded(words[name]) for name in ("emotion", "other", "one", "two")}}
-        question = self.dice.choice(intent["questions"]).format(**asked)
-        return question[0].upper() + question[1:], self.dice.choice(answers).format(**words)
+        asked = {**words, **{name: self._reworded(words[name]) for name in ("asked", "one", "two")}}
+        question = self.dice.choice(intent["questions"])
+        if "closers" in intent and "{kind}" not in question and self.dice.random() < 0.15:
+            question = question[:-1] + self.dice.choice(intent["closers"]) + question[-1]
+        question = question.format(**asked)
+        question = self._as_typed(question[0].upper() + question[1:], kind)
+        return question, self.dice.choice(answers).format(**words)
+
+    def _as_typed(self, question: str, kind: str) -> str:
+        """A question as people type it: at times with an opener, or without capitals and punctuation."""
+        if question.endswith("?") and self.dice.random() < 0.1:
+            opener = self.dice.choice(self.sayings["openers"]).format(kind=kind)
+            question = opener + question[0].lower() + question[1:]
+        return question.lower().rstrip("?.!") if self.dice.random() < 0.1 else question
 
     def _reworded(self, emotion: str) -> str:
         """Another word for an emotion, at times."""

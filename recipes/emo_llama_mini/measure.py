@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor, default_model
 from emo_llama_hf.data import Records
 from emo_llama_hf.evaluation import EmoLlamaPredictor, make_report, save_confusion_matrix
-from emo_llama_hf.processing.visual import Visual
 
 BATCH = 32
 TEMPERATURES = np.arange(0.5, 3.01, 0.05)
@@ -82,12 +81,12 @@ def clips(pipe, chats: Chats, count: int) -> dict:
     asked, named, exact = 0, 0, 0
     words = re.compile("|".join(chats.labels))
     for sample in tqdm(chats.draw(count), "clips"):
-        text, answer = _question(sample), sample["messages"][1]["content"]
+        answer = sample["messages"][1]["content"]
         true = words.findall(answer)
         if not answer.startswith("The expression changes") or len(true) != 2:
             continue
         asked += 1
-        said = words.findall(pipe({"video": _visual(sample)}, question=text, attributes=False)["generated_text"])
+        said = words.findall(_said(pipe, sample, _question(sample)))
         named += set(said) == set(true)
         exact += said == true
     return {
@@ -103,8 +102,7 @@ def choices(pipe, chats: Chats, count: int) -> dict:
     named, right = [], []
     for sample in tqdm(chats.draw(count), "choices"):
         question, expected = _question(sample), sample["messages"][1]["content"]
-        said = pipe({"image": _visual(sample)}, question=question, attributes=sample["attributes"] or False)
-        said = said["generated_text"]
+        said = _said(pipe, sample, question)
         named.append(re.search(rf"\b{re.escape(said)}\b", question) is not None)
         right.append(said == expected)
     return {"count": count, "named": float(np.mean(named)), "right": float(np.mean(right))}
@@ -118,17 +116,15 @@ def language(pipe, chats: Chats, count: int) -> dict:
     patterns = _answers(chats)
     taught, right, agrees, steady = [], [], [], []
     for sample in tqdm(chats.draw(count), "language"):
-        kind = "video" if _visual(sample).is_video else "image"
         question, expected = _question(sample), sample["messages"][1]["content"]
-        shown = {kind: _visual(sample), "attributes": sample["attributes"] or False}
-        said = pipe(shown, question=question)["generated_text"]
+        said = _said(pipe, sample, question)
         intents = {name for name, pattern in patterns.items() if pattern.fullmatch(said)}
         taught.append(bool(intents))
         right.append(any(patterns[name].fullmatch(expected) for name in intents))
         if found := re.fullmatch(r"The person looks (\w+), so (yes|no)\.", said):
             asked = set(re.findall(r"\w+", question.lower())) & set(chats.sayings["words"]["adjectives"][found[1]])
             agrees.append((found[2] == "yes") == bool(asked))
-            steady.append(found[1] in pipe(shown, question="What emotion do you see?")["generated_text"])
+            steady.append(found[1] in _said(pipe, sample, "What emotion do you see?"))
         elif patterns["age"].fullmatch(expected):
             agrees.append(said == expected)
     return {
@@ -149,12 +145,11 @@ def _answers(chats: Chats) -> dict[str, re.Pattern]:
         "signs": chats.sayings["signs"].values(),
         "mood": chats.sayings["mood"].values(),
         "kind": ["image", "video"],
+        "verdict": ["yes", "no"],
         **chats.attributes,
     }
-    same = {"yes": "yes or no", "no": "yes or no"}
-    answers: dict[str, list[str]] = {}
-    for name, intent in {**chats.sayings["picture"], "no_face": chats.sayings["no_face"]}.items():
-        answers.setdefault(same.get(name, name), []).extend([*intent["answers"], *intent.get("unknown", [])])
+    intents = {**chats.sayings["picture"], "no_face": chats.sayings["no_face"]}
+    answers = {name: [*intent["answers"], *intent.get("unknown", [])] for name, intent in intents.items()}
 
     def pattern(answer: str) -> str:
         """The answer with any word in each of its gaps."""
@@ -167,9 +162,11 @@ def _question(sample: dict) -> str:
     return sample["messages"][0]["content"][-1]["text"]
 
 
-def _visual(sample: dict) -> Visual:
+def _said(pipe, sample: dict, question: str) -> str:
+    """The answer to a question about what a sample shows."""
     part = sample["messages"][0]["content"][0]
-    return part[part["type"]]
+    shown = {part["type"]: part[part["type"]], "attributes": sample["attributes"] or False}
+    return pipe(shown, question=question)["generated_text"]
 
 
 def measure(recipe) -> None:
@@ -194,7 +191,7 @@ def measure(recipe) -> None:
         "emotions": report,
         "label_temperature": temperature,
         "attributes": attributes(predictor, processor, recipe),
-        "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 400),
+        "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 800),
         "choices": choices(predictor.pipeline, recipe.chats("valid", seed=3).only("category"), 300),
         "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 200),
         "parameters": model.num_parameters(),

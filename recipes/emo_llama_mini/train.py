@@ -93,6 +93,7 @@ class Recipe:
             face_margin=self.settings["face_margin"],
             full_frame_below=self.settings["full_frame_below"],
             num_frames=self.settings["num_frames"],
+            attribute_threshold=self.settings["attribute_threshold"],
         )
 
     def crops(self, split: str) -> FaceCrops:
@@ -183,6 +184,7 @@ class Recipe:
             [(record.load(processor).frames[0], self.meant(record.attributes)) for record in people],
             settings["shares"],
             settings["weights"],
+            settings["yes_share"],
             self.config.face_config.perceived_labels,
             self.settings["face_margin"],
             self.settings["seed"] if seed is None else seed,

@@ -99,6 +99,18 @@ def test_a_question_does_not_suggest_its_answer():
     assert abs(asked[True] / sum(asked.values()) - 1 / len(LABELS)) < 0.04
 
 
+def test_closers_come_before_the_punctuation():
+    sayings = json.loads((RECIPE / "chats.json").read_text("utf-8"))["picture"]
+    closers = tuple(end.format(kind="image") for intent in sayings.values() for end in intent.get("closers", []))
+    closed = 0
+    for sample in chats(12, "conversation").draw(1000):
+        for question in (message["content"][-1]["text"] for message in sample["messages"][::2]):
+            if found := next((end for end in closers if end in question), None):
+                assert re.search(rf"\w{found}[?.]?$", question), question
+                closed += 1
+    assert closed > 20
+
+
 def test_the_age_is_that_of_the_prompt():
     compared = set()
     for sample in (*chats(10, "conversation").draw(500), *chats(10, "person").draw(100)):

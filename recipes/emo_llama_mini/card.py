@@ -40,8 +40,9 @@ On the validation files, which chose the temperature of the scores and what to t
 About every third emotion is wrong, and a clip needs several right ones at once; questions far from those of
 `chats.json` get an answer to one of those. Asked to choose from words of which none fits, it may name another one. It
 would not learn to repeat the gender of the prompt and says no gender and no race; an age only where that head is at
-least 40% sure (`attribute_threshold`). The first round of the face map ran before its batches were seeded, and the
-second and third began with new heads: a new run will give somewhat other weights.
+least 40% sure (`attribute_threshold`). The first round of the face map ran before its batches were seeded, the
+second and third began with new heads, and two questions of the chats, dropped since, were garbled at times: a new run
+will give somewhat other weights.
 
 Recall of each emotion: {recalls}.
 

@@ -20,8 +20,8 @@ from chats import Chats  # noqa: E402
 from make_tokenizers import language_tokenizer, question_tokenizer  # noqa: E402
 
 LABELS = EmoLlamaConfig().emotion_labels
-ADJECTIVES = json.loads((RECIPE / "chats.json").read_text("utf-8"))["words"]["adjectives"]
-WORDS = {word: label for label, words in ADJECTIVES.items() for word in words}
+SAYINGS = json.loads((RECIPE / "chats.json").read_text("utf-8"))
+WORDS = {word: label for label, words in SAYINGS["words"]["adjectives"].items() for word in words}
 SETTINGS = json.loads((RECIPE / "recipe.json").read_text("utf-8"))
 SHARES = {kind: share for stage in SETTINGS["alignment"] for kind, share in stage["shares"].items()}
 SHADES = {label: 20 + 30 * number for number, label in enumerate(LABELS)}  # a face's grey says what it feels
@@ -100,8 +100,7 @@ def test_a_question_does_not_suggest_its_answer():
 
 
 def test_closers_come_before_the_punctuation():
-    sayings = json.loads((RECIPE / "chats.json").read_text("utf-8"))["picture"]
-    closed = [intent for intent in sayings.values() if "closers" in intent]
+    closed = [intent for intent in SAYINGS["picture"].values() if "closers" in intent]
     assert closed
     for intent in closed:
         assert [question for question in intent["questions"] if question[-1] not in "?."] == []

@@ -72,11 +72,7 @@ class FaceMapForTraining(nn.Module):
         means = [projection(mean) for projection, mean in zip(prior.projections, means, strict=True)]
         pooled = prior.fuse(torch.cat(means[::-1], dim=1)[..., None, None]).flatten(1)
         logits = {task: self.heads[task](pooled).float() for task in targets}
-        losses = [
-            self.weights.get(task, 1) * class_loss(logits[task], target, self.label_smoothing)
-            for task, target in targets.items()
-        ]
-        return {"loss": torch.stack(losses).sum(), **logits}
+        return {"loss": weighted_loss(logits, targets, self.weights, self.label_smoothing), **logits}
 
 
 class FaceTasksForTraining(nn.Module):
@@ -121,15 +117,25 @@ class FaceTasksForTraining(nn.Module):
         """
         outputs = self.face_prior(pixel_values, return_dict=True)
         logits = {task: outputs[f"{task}_logits"].float() for task in targets if task in self.tasks}
-        losses = [
-            self.weights.get(task, 1) * class_loss(values, targets[task], self.label_smoothing)
-            for task, values in logits.items()
-        ]
+        loss = weighted_loss(logits, targets, self.weights, self.label_smoothing)
         known = landmarks.isfinite().all(-1)
         error = nn.functional.smooth_l1_loss(
             outputs.landmarks.float()[known], landmarks[known], reduction="sum", beta=0.05
         )
-        return {"loss": torch.stack(losses).sum() + self.weights["landmarks"] * error / known.numel(), **logits}
+        return {"loss": loss + self.weights["landmarks"] * error / known.numel(), **logits}
+
+
+def weighted_loss(
+    logits: dict[str, torch.Tensor],
+    targets: dict[str, torch.Tensor],
+    weights: dict[str, float],
+    label_smoothing: float,
+) -> torch.Tensor:
+    """Sum of the [`class_loss`] of each task that has logits, times the task's weight; 1 if it is not there."""
+    losses = [
+        weights.get(task, 1) * class_loss(values, targets[task], label_smoothing) for task, values in logits.items()
+    ]
+    return torch.stack(losses).sum()
 
 
 def class_loss(logits: torch.Tensor, target: torch.Tensor, label_smoothing: float) -> torch.Tensor:

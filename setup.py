@@ -24,6 +24,7 @@ EXTRAS["test"] = [
     *EXTRAS["gemini"],
     *EXTRAS["openai"],
     "hypothesis>=6",
+    "import-linter>=2.6",
     "mypy>=1.15",
     "parameterized>=0.9",
     "pytest>=8",
@@ -46,7 +47,15 @@ setup(
     python_requires=">=3.10",
     packages=packages,
     package_dir=package_dir,
-    package_data={"emo_llama_hf": ["py.typed", "embedded/**/*", "data/labels/*", "instruct/texts/*"]},
+    package_data={
+        "emo_llama_hf": [
+            "py.typed",
+            "default_checkpoint/**/*",
+            "closed_set/*.json",
+            "data/labels/*",
+            "instruct/texts/*",
+        ]
+    },
     install_requires=[
         "transformers>=5.17,<6",
         "torch>=2.11",
@@ -61,5 +70,5 @@ setup(
         "protobuf>=5",  # transformers reads `tokenizer.model` with it
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["emo-llama=emo_llama_hf.cli:main"]},
+    entry_points={"console_scripts": ["emo-llama=emo_llama_hf.command_line.main:main"]},
 )

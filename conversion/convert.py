@@ -3,7 +3,6 @@
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from huggingface_hub import HfApi
 from transformers import GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 
+from ..default_model import default_model
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.face_detection import EmoLlamaFaceDetector
@@ -262,8 +262,8 @@ def write(conversion: Conversion, output: Path, name: str, max_shard_size: str |
 def _face_detector(mtcnn: str | Path | None, wanted: bool) -> EmoLlamaFaceDetector | None:
     """The converted detector, the package's own where a face prior needs one, or none."""
     if mtcnn is None:
-        embedded = files("emo_llama_hf") / "embedded" / "face_detector"
-        return EmoLlamaFaceDetector.from_pretrained(str(embedded)) if wanted else None
+        own = Path(default_model()) / "face_detector"
+        return EmoLlamaFaceDetector.from_pretrained(own) if wanted else None
     if not wanted:
         raise ConversionError("`mtcnn` was given without `facexformer`: a model without a face prior needs no faces.")
     with tempfile.TemporaryDirectory() as folder:

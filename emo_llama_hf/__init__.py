@@ -3,20 +3,29 @@
 Importing the package registers its classes with transformers' Auto classes and the `emotion-chat` pipeline.
 """
 
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
-# In a source checkout `modeling/`, `processing/` and `conversion/` lie beside this folder, not inside it.
-if (_CHECKOUT / "setup.py").is_file() and (_CHECKOUT / "modeling").is_dir():
-    __path__.append(str(_CHECKOUT))
+_HERE = Path(__file__).resolve().parent
+# In a source checkout these three lie beside this folder, not inside it; nothing else that lies there belongs to it.
+for _folder in ("modeling", "processing", "conversion"):
+    _init = _HERE.parent / _folder / "__init__.py"
+    if not (_HERE / _folder).is_dir() and (_HERE.parent / "setup.py").is_file() and _init.is_file():
+        _spec = spec_from_file_location(f"{__name__}.{_folder}", _init, submodule_search_locations=[str(_init.parent)])
+        assert _spec is not None and _spec.loader is not None  # the file is there
+        globals()[_folder] = _module = sys.modules[_spec.name] = module_from_spec(_spec)
+        _spec.loader.exec_module(_module)
 
+from .chat.pipeline import EmotionChatPipeline  # noqa: E402
+from .default_model import default_model  # noqa: E402
+from .load_model import load_model  # noqa: E402
 from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig  # noqa: E402
 from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLlamaModel  # noqa: E402
 from .modeling.modeling_face_prior import EmoLlamaFacePriorModel  # noqa: E402
-from .pipeline import EmotionChatPipeline  # noqa: E402
 from .processing.image_processing_emo_llama import EmoLlamaImageProcessor  # noqa: E402
 from .processing.processing_emo_llama import EmoLlamaProcessor  # noqa: E402
-from .registration import default_model, register  # noqa: E402
+from .registration import register  # noqa: E402
 
 register()
 
@@ -31,4 +40,5 @@ __all__ = [
     "EmoLlamaProcessor",
     "EmotionChatPipeline",
     "default_model",
+    "load_model",
 ]

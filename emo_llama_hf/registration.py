@@ -1,26 +1,27 @@
 """Registration with transformers' Auto classes and pipeline registry."""
 
-from pathlib import Path
-
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 # The top-level name asks for torchvision up to transformers 5.17, the class does not.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .chat.pipeline import EmotionChatPipeline
+from .default_model import default_model
+from .load_model import load_weights
 from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig
 from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLlamaModel
 from .modeling.modeling_face_prior import EmoLlamaFacePriorModel
-from .pipeline import EmotionChatPipeline
 from .processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from .processing.processing_emo_llama import EmoLlamaProcessor
 
 TASK = "emotion-chat"
 
 
-def default_model() -> str:
-    """Path of the checkpoint that comes with the package."""
-    return str(Path(__file__).resolve().parent / "embedded")
+class EmotionChatModel:
+    """What `pipeline("emotion-chat", model="folder or hub id")` opens the model with."""
+
+    from_pretrained = staticmethod(load_weights)
 
 
 def register() -> None:
@@ -40,7 +41,7 @@ def register() -> None:
         PIPELINE_REGISTRY.register_pipeline(
             TASK,
             pipeline_class=EmotionChatPipeline,
-            pt_model=(AutoModelForImageTextToText,),
+            pt_model=(EmotionChatModel,),
             default={"model": (default_model(), "main")},
             type="multimodal",
         )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up `.venv` and ask the embedded model about a photo and about a video made from it.
+# Set up `.venv` and ask the default model about a photo and about a video made from it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || python3 -m venv .venv

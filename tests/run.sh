@@ -26,6 +26,9 @@ ln -s "$root"/emo_llama_hf/* "$root"/{modeling,processing,conversion} "$tree/emo
 (cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$root/.mypy_cache" -p emo_llama_hf) |
     sed -E 's#^emo_llama_hf/(modeling|processing|conversion)/#\1/#'
 
+# The same tree for what may import what.
+(cd "$tree" && PYTHONPATH=$tree lint-imports --config "$root/pyproject.toml" --no-cache)
+
 # transformers' own test classes: without them (offline, say) the tests that run them are skipped.
 python tests/common/fetch.py || echo "Tests that need transformers' own test classes will be skipped."
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from emo_llama_hf import cli
+from emo_llama_hf.command_line import main as cli
 from media import clip, numbered
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -34,7 +34,7 @@ def run(tiny, capsys):
 
 def process(*arguments, stdin=""):
     return subprocess.run(
-        [sys.executable, "-m", "emo_llama_hf.cli", *arguments],
+        [sys.executable, "-m", "emo_llama_hf", *arguments],
         input=stdin,
         capture_output=True,
         text=True,

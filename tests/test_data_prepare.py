@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from emo_llama_hf.chat.pipeline import EmotionChatPipeline
+from emo_llama_hf.command_line.prepare import add_parser
 from emo_llama_hf.data import FaceCache, Record, RecordError, Records, default_cache, prepare
-from emo_llama_hf.data.cli import add_parser
-from emo_llama_hf.pipeline import EmotionChatPipeline
 from media import clip
 from tiny_model import tiny_processor
 
@@ -93,7 +93,7 @@ def test_a_second_run_finds_nothing_to_do_and_a_changed_file_is_done_again(data,
     assert (again.prepared, again.known) == (0, 5)
     shutil.copy(data / "sad/c.png", data / "happy/b.png")
     record = next(record for record in Records(data) if record.id == "happy/b.png")
-    with pytest.raises(KeyError, match="emo-llama prepare"):
+    with pytest.raises(ValueError, match="emo-llama prepare"):
         FaceCache(default_cache(data)).visual(record, processor)
     changed = prepare(Records(data), processor, progress=False)
     assert (changed.prepared, changed.known) == (1, 4)
@@ -125,15 +125,15 @@ import os, sys
 from emo_llama_hf.data import Records, prepare
 module = sys.modules["emo_llama_hf.data.prepare"]
 from transformers import AutoProcessor
-write, written = module._write, []
-def killed(folder, name, text):
-    if name.startswith("faces-"):
-        written.append(name)
+write, written = module.write_text, []
+def killed(path, text):
+    if path.name.startswith("faces-"):
+        written.append(path.name)
         if len(written) == 3:
-            (folder / (".half-" + name)).write_text(text[:20])
+            path.with_name(".half-" + path.name).write_text(text[:20])
             os._exit(9)
-    write(folder, name, text)
-module._write = killed
+    write(path, text)
+module.write_text = killed
 prepare(Records({str(data)!r}), AutoProcessor.from_pretrained({str(tiny)!r}), shard_size=1, progress=False)
 """
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)

@@ -8,10 +8,10 @@ from argparse import ArgumentParser
 import pytest
 from PIL import Image
 
+from emo_llama_hf.command_line.data_options import add_data_options, records_of
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.data.layouts import llava
 from emo_llama_hf.data.layouts.llava import chat_messages, llava_turns
-from emo_llama_hf.data.options import add_data_options, records_of
 from media import encoded
 from tiny_model import tiny_processor
 

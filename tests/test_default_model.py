@@ -1,13 +1,22 @@
 """The checkpoint that comes with the package: what holds whichever it is, through every door and command."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaModel, EmotionChatPipeline, cli, default_model
+from emo_llama_hf import (
+    EmoLlamaForConditionalGeneration,
+    EmoLlamaModel,
+    EmotionChatPipeline,
+    default_model,
+    load_model,
+)
+from emo_llama_hf.command_line import main as cli
 from emotion_samples import EMOTIONS, face_folders
 from test_doors import CHAT, SAMPLES, run_isolated
 
@@ -143,6 +152,33 @@ def test_the_commands(tmp_path, capsys):
         assert cli.main(arguments) == 0, capsys.readouterr().err
     assert json.loads((tmp_path / "report" / "report.json").read_text())["likelihood"]["count"] == len(EMOTIONS)
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == default_model()
+
+
+def test_an_adapter_goes_through_every_command(tmp_path, capsys, monkeypatch):
+    """What `train` makes by default is opened by all that take a `--model`, and by the pipeline, and answers alike."""
+    faces, run = str(face_folders(tmp_path / "faces", 2)), str(tmp_path / "run")
+    arguments = ["--max-steps", "2", "--learning-rate", "0.05", "--use-cpu", "--report-to", "none"]
+    assert cli.main(["train", faces, "--output-dir", run, *arguments]) == 0
+    assert (tmp_path / "run" / "adapter_config.json").is_file()
+    base, processor = load_model()
+    adapted = PeftModel.from_pretrained(base, run)
+    expected = pipeline("emotion-chat", model=adapted.get_base_model(), processor=processor)(ASTRONAUT)
+    assert expected["scores"] != pytest.approx(pipeline("emotion-chat")(ASTRONAUT)["scores"], abs=1e-3)
+    assert pipeline("emotion-chat", model=run)(ASTRONAUT)["scores"] == pytest.approx(expected["scores"], abs=1e-4)
+
+    capsys.readouterr()
+    assert cli.main(["analyze", ASTRONAUT, "--model", run, "--json"]) == 0
+    analyzed = json.loads(capsys.readouterr().out)
+    assert analyzed["scores"] == pytest.approx(expected["scores"], abs=1e-4)
+    assert analyzed["generated_text"] == expected["generated_text"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("How does she feel?\n"))
+    assert cli.main(["chat", ASTRONAUT, "--model", run]) == 0
+    assert capsys.readouterr().out.strip()
+    assert cli.main(["info", "--model", run]) == 0
+    assert run in capsys.readouterr().out
+    report = str(tmp_path / "report")
+    assert cli.main(["evaluate", faces, "--model", run, "--output", report, "--device", "cpu"]) == 0
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["likelihood"]["count"] == 2 * len(EMOTIONS)
 
 
 def test_it_fits_in_a_wheel():

@@ -12,8 +12,10 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 import training_run
-from emo_llama_hf.evaluation import ChatModelPredictor, cli, evaluate
-from emo_llama_hf.evaluation.load_predictor import load_network, load_predictor
+from emo_llama_hf.command_line import evaluate as cli
+from emo_llama_hf.evaluation import ChatModelPredictor, evaluate
+from emo_llama_hf.evaluation.load_predictor import load_predictor
+from emo_llama_hf.load_model import load_weights
 from emotion_samples import EMOTIONS, drawn_face, face_folders, face_samples, picture, sample
 from evaluation_run import evaluation_samples, run
 from test_training_distributed import free_port
@@ -113,7 +115,7 @@ class TestEmoLlama:
         with torch.no_grad():
             batch = trainer.data_collator(face_samples(2))
             expected = trainer.model.eval()(**batch).logits
-            network = load_network(str(tmp_path))
+            network = load_weights(str(tmp_path))
             assert not hasattr(network, "peft_config")
             assert torch.allclose(network.eval()(**batch).logits, expected, atol=1e-5)
         assert load_predictor(str(tmp_path), device="cpu")[0].labels == network.config.emotion_labels
@@ -217,7 +219,7 @@ class TestCommand:
         assert report["likelihood"]["support"]["happy"] == 2
 
     def test_mistakes_are_one_line(self, ours, tmp_path):
-        from emo_llama_hf.user_error import UserError
+        from emo_llama_hf.command_line.user_error import UserError
 
         settings = ("--output", str(tmp_path / "out"), "--model", ours, "--device", "cpu")
         options = self.options(str(tmp_path / "nowhere"), *settings)

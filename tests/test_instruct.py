@@ -12,15 +12,15 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from emo_llama_hf.chat_input import closed_question
+from emo_llama_hf.closed_set import closed_question
+from emo_llama_hf.command_line.instruct import add_parser
+from emo_llama_hf.command_line.user_error import UserError
 from emo_llama_hf.data import LabelMap, Record, RecordError, Records, canonical_labels
 from emo_llama_hf.instruct import CategoryQuestions, Conversations, Reply, TemplateWriter, instruct
-from emo_llama_hf.instruct.cli import add_parser
-from emo_llama_hf.instruct.journal import Journal
 from emo_llama_hf.instruct.patience import RateLimit, pause
 from emo_llama_hf.instruct.reply import RejectedReply, ReplyChecker
+from emo_llama_hf.instruct.reply_journal import Journal
 from emo_llama_hf.instruct.sampling import sample_ids
-from emo_llama_hf.user_error import UserError
 from media import encoded
 
 PICTURE = encoded(Image.new("RGB", (8, 8)))

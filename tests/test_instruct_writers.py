@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 import pytest
 from PIL import Image
 
+from emo_llama_hf.command_line.instruct import add_parser
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.instruct import CategoryQuestions, Conversations, GeminiWriter, OpenAIWriter, WriterError, instruct
-from emo_llama_hf.instruct.cli import add_parser
 from llm_server import INPUT_TOKENS, KEY, OUTPUT_TOKENS, THOUGHT_TOKENS, Fault, LlmServer
 from media import clip, encoded
 

@@ -1,5 +1,6 @@
 """The wheel, built once, installed into a folder of its own and imported from there."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -84,7 +85,14 @@ def test_wheel_imports_from_anywhere(installed, tmp_path):
 def test_installed_command_converts(installed, tmp_path):
     """With a face prior it needs the face detector that lies in the package, wherever that is installed."""
     fixtures = ROOT / "tests" / "fixtures"
-    command = [sys.executable, "-m", "emo_llama_hf.cli", "convert", str(fixtures / "llama_vid" / "b_grid"), "out"]
+    command = [
+        sys.executable,
+        "-m",
+        "emo_llama_hf",
+        "convert",
+        str(fixtures / "llama_vid" / "b_grid"),
+        "out",
+    ]
     command += ["--facexformer", str(fixtures / "facexformer")]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}
     environment["PYTHONPATH"] = str(installed)
@@ -100,7 +108,14 @@ def test_imports_in_the_root_of_a_checkout(installed, path):
     assert locations(ROOT, installed if path == "wheel" else None) == expected
 
 
+@pytest.mark.parametrize("name", ["tests", "setup", "docs", "recipes.emo_llama_mini"])
+def test_nothing_else_in_a_checkout_belongs_to_the_package(name):
+    assert (ROOT / name.replace(".", "/")).exists() or (ROOT / f"{name}.py").exists()
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"emo_llama_hf.{name}")
+
+
 def test_console_script_is_declared(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
-        assert "emo-llama = emo_llama_hf.cli:main" in archive.read(name).decode()
+        assert "emo-llama = emo_llama_hf.command_line.main:main" in archive.read(name).decode()

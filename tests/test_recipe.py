@@ -174,7 +174,7 @@ def test_labels_are_one_token_and_any_text_comes_back(tmp_path):
 
 def test_the_card_has_the_figures_of_the_results():
     results = json.loads((RECIPE / "results.json").read_text("utf-8"))
-    card = (RECIPE.parent.parent / "emo_llama_hf" / "embedded" / "README.md").read_text("utf-8")
+    card = (RECIPE.parent.parent / "emo_llama_hf" / "default_checkpoint" / "README.md").read_text("utf-8")
     for figure in (
         results["emotions"]["generation"]["war"],
         results["emotions"]["likelihood"]["war"],

@@ -19,7 +19,7 @@ from emo_llama_hf.training import (
     train_face_prior,
 )
 from emo_llama_hf.training.augmentation import MIRRORED
-from emo_llama_hf.training.face_prior_training import class_loss
+from emo_llama_hf.training.face_prior.training import class_loss
 from tiny_model import tiny_config
 
 SAMPLES = Path(__file__).parent / "samples"

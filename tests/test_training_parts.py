@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from emo_llama_hf.data.record import Record
+from emo_llama_hf.data.samples import attributes_of, load_visuals
 from emo_llama_hf.training import (
     Augmentation,
     ClosedSetLoss,
@@ -19,7 +20,6 @@ from emo_llama_hf.training import (
     fill_cache,
     samples_of,
 )
-from emo_llama_hf.training.samples import attributes_of, load_visuals
 from emotion_samples import EMOTIONS, FACE, clip, drawn_face, face_samples, picture, sample
 
 
@@ -242,10 +242,10 @@ class TestFeatureCache:
         with torch.no_grad():
             expected = model.model.vision_model(pixels[1:]).last_hidden_state
         assert torch.allclose(cache.load(pixels[1:]), expected, atol=1e-6)
-        with pytest.raises(KeyError, match="fill_cache"):
+        with pytest.raises(ValueError, match="fill_cache"):
             cache.load(pixels[1:] + 1e-3)
         with torch.no_grad():
             next(model.model.vision_model.parameters()).add_(1e-3)
-        with pytest.raises(KeyError):
+        with pytest.raises(ValueError, match="fill_cache"):
             FeatureCache(tmp_path, model.model.vision_model).load(pixels[1:])
         assert not list(tmp_path.rglob("*.part"))

@@ -18,8 +18,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import training_run
+from emo_llama_hf.command_line import train as train_cli
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
-from emo_llama_hf.training import cli as train_cli
 from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
 from training_run import TRAINING, history
@@ -365,7 +365,7 @@ class TestCommand:
         assert history(tmp_path / "out", "eval_uar")[0][0] == 2
 
     def test_mistakes_are_one_line(self, tiny, tmp_path):
-        from emo_llama_hf.user_error import UserError
+        from emo_llama_hf.command_line.user_error import UserError
 
         for arguments in (
             [str(tmp_path / "nowhere"), "--output_dir", str(tmp_path), "--model", str(tiny)],

@@ -15,7 +15,7 @@ from emo_llama_hf import (
 )
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 
-FACE_DETECTOR = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "embedded" / "face_detector"
+FACE_DETECTOR = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "default_checkpoint" / "face_detector"
 CORPUS = """\
 A chat between a curious user and an artificial intelligence assistant.
 The assistant gives helpful, detailed, and polite answers to the user's questions.

@@ -4,7 +4,7 @@ from .face_cache import FaceCache, default_cache
 from .label_map import LabelMap, canonical_labels
 from .prepare import PrepareReport, prepare
 from .record import Record, RecordError
-from .records import LAYOUTS, Records
+from .record_stream import LAYOUTS, Records
 
 __all__ = [
     "LAYOUTS",

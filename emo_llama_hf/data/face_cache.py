@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..input_error import InputError
 from ..processing.face_detection import Face
 from ..processing.frame_sampling import frames_at
 from ..processing.processing_emo_llama import EmoLlamaProcessor
@@ -82,7 +83,7 @@ class FaceCache:
         A record's picture or sampled frames with their faces, as `processor.find_faces` would give it.
 
         Raises:
-            `KeyError`: it was not prepared, or its file has changed since.
+            `InputError`: it was not prepared, or its file has changed since.
             `RecordError`: the file cannot be read.
         """
         entry = self._entry(record)
@@ -114,7 +115,7 @@ class FaceCache:
     def _entry(self, record: Record) -> dict:
         entry = self._find(record)
         if entry is None:
-            raise KeyError(f"{record.row}: not in {self.folder}, or changed since: run `emo-llama prepare` again.")
+            raise InputError(f"{record.row}: not in {self.folder}, or changed since: run `emo-llama prepare` again.")
         return entry
 
     def _find(self, record: Record) -> dict | None:

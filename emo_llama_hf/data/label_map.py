@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from ..input_error import InputError
+
 LABEL_FOLDER = Path(__file__).parent / "labels"
 KEEP = "keep"
 
@@ -35,7 +37,7 @@ class LabelMap:
 
         Raises:
             `FileNotFoundError`: neither a file nor a name.
-            `ValueError`: not such a file.
+            `InputError`: not such a file.
         """
         path = Path(path)
         own = LABEL_FOLDER / f"{path.name}.json"
@@ -49,7 +51,7 @@ class LabelMap:
             if not all(isinstance(meaning, (str, type(None))) for meaning in labels.values()):
                 raise TypeError("a meaning is neither text nor null")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f'`labels`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}') from error
+            raise InputError(f'`labels`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}') from error
         return cls(labels, path.stem)
 
     def meaning(self, label: str) -> str | None:

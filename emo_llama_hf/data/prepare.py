@@ -1,23 +1,24 @@
 """Find the faces of a data set once, before training looks at it many times."""
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from secrets import token_hex
 
 import torch
 from tqdm.auto import tqdm
 
+from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
+from ..whole_file import write_text
 from .face_cache import SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
 from .record import Record, RecordError
-from .records import Records
+from .record_stream import Records
 
 BATCH = 8  # visuals whose frames the detector sees together
 
@@ -65,18 +66,18 @@ def prepare(
         progress (`bool`): whether to show a progress bar.
 
     Raises:
-        `ValueError`: no face detector, no `cache_dir` for records that are not [`Records`], or the folder was prepared
+        `InputError`: no face detector, no `cache_dir` for records that are not [`Records`], or the folder was prepared
             with other settings or weights.
     """
     if processor.face_detector is None:
-        raise ValueError("`processor` has no face detector: there is nothing to prepare.")
+        raise InputError("`processor` has no face detector: there is nothing to prepare.")
     if on_error not in ("raise", "skip"):
-        raise ValueError(f"`on_error` must be raise or skip, got {on_error!r}.")
+        raise InputError(f"`on_error` must be raise or skip, got {on_error!r}.")
     if num_workers < 1 or shard_size < 1:
-        raise ValueError(f"`num_workers` and `shard_size` must be at least 1, got {num_workers} and {shard_size}.")
+        raise InputError(f"`num_workers` and `shard_size` must be at least 1, got {num_workers} and {shard_size}.")
     if cache_dir is None:
         if not isinstance(records, Records):
-            raise ValueError("`cache_dir` is missing: name a folder, since the records do not tell where they lie.")
+            raise InputError("`cache_dir` is missing: name a folder, since the records do not tell where they lie.")
         cache_dir = default_cache(records.path)
     folder = Path(cache_dir)
     if model is not None and model.model.face_prior is None:
@@ -116,12 +117,12 @@ def _check_settings(folder: Path, settings: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / SETTINGS_FILE
     if not file.is_file():
-        _write(folder, SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+        write_text(file, json.dumps(settings, indent=2) + "\n")
         return
     old = json.loads(file.read_text("utf-8"))
     changed = [name for name in settings if old.get(name) != settings[name]]
     if changed:
-        raise ValueError(
+        raise InputError(
             f"{folder} was prepared with other {', '.join(changed)}: use the same, remove the folder, or name another."
         )
 
@@ -187,7 +188,7 @@ def _prepare_shard(
             report.prepared += 1
             report.without_face += not visual.has_face
     if lines:
-        _write(folder, f"faces-{time.time_ns():020}-{os.urandom(4).hex()}.jsonl", "\n".join(lines) + "\n")
+        write_text(folder / f"faces-{time.time_ns():020}-{token_hex(4)}.jsonl", "\n".join(lines) + "\n")
     return report
 
 
@@ -225,18 +226,3 @@ def perceive(visuals: list[Visual], processor: EmoLlamaProcessor, model) -> list
         means = {name: split[name][index][mask].mean(0) for name in names}
         perceived.append({name: (names[name][int(mean.argmax())], float(mean.max())) for name, mean in means.items()})
     return perceived
-
-
-def _write(folder: Path, name: str, text: str) -> None:
-    """Write a file that appears when it is complete."""
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(unfinished, 0o644)  # mkstemp's files are for their owner only
-        os.replace(unfinished, folder / name)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise

@@ -4,13 +4,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
-class RecordError(ValueError):
+class RecordError(InputError):
     """What is wrong with one row of a data set; `row` says where it is, as `file:line`."""
 
     def __init__(self, row: str, reason: str):

@@ -4,8 +4,8 @@ from .answer_parser import AnswerParser
 from .chat_model_predictor import ChatModelPredictor
 from .emo_llama_predictor import EmoLlamaPredictor
 from .evaluate import evaluate
+from .evaluation_report import make_report, save_confusion_matrix, save_report
 from .metrics import calibration_error, emotion_metrics
-from .report import make_report, save_confusion_matrix, save_report
 
 __all__ = [
     "AnswerParser",

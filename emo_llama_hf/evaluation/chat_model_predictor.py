@@ -2,7 +2,8 @@
 
 import torch
 
-from ..chat_input import closed_question
+from ..closed_set.question import closed_message
+from ..input_error import InputError
 from ..processing.visual import Visual
 
 
@@ -18,12 +19,12 @@ class ChatModelPredictor:
         max_new_tokens (`int`): longest answer.
 
     Raises:
-        `ValueError`: the processor has no chat template.
+        `InputError`: the processor has no chat template.
     """
 
     def __init__(self, model, processor, labels: list[str], max_new_tokens: int = 64):
         if getattr(processor, "chat_template", None) is None:
-            raise ValueError(
+            raise InputError(
                 "`processor` has no `chat_template`, so there is no telling how the model wants to be asked: set one."
             )
         self.model = model.eval()
@@ -53,11 +54,9 @@ class ChatModelPredictor:
 
     def prompt(self, visual: Visual) -> str:
         """The closed question in the model's chat format, up to where the answer begins."""
-        question = closed_question("video" if visual.is_video else "image", self.labels)
-        content = [*({"type": "image"} for _ in visual.frames), {"type": "text", "text": question}]
-        return self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
+        kind = "video" if visual.is_video else "image"
+        message = closed_message(kind, self.labels, visuals=len(visual.frames), shown_as="image")
+        return self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
 
     def scores(self, prompt: str, visual: Visual) -> dict[str, float]:
         """Probability of each label as the whole answer."""

@@ -6,9 +6,10 @@ from pathlib import Path
 from accelerate import PartialState
 from tqdm.auto import tqdm
 
-from ..training.samples import load_visuals, visual_parts
-from .journal import Journal
-from .report import PROTOCOLS, make_report, save_report
+from ..data.samples import load_visuals, visual_parts
+from ..input_error import InputError
+from .evaluation_report import PROTOCOLS, make_report, save_report
+from .result_journal import Journal
 
 
 def evaluate(
@@ -29,7 +30,7 @@ def evaluate(
 
     Args:
         predictor ([`EmoLlamaPredictor`] or [`ChatModelPredictor`])
-        samples (`Sequence[dict]`): see [`emo_llama_hf.training.samples`]; those without an `emotion` are left out.
+        samples (`Sequence[dict]`): see [`emo_llama_hf.data.samples`]; those without an `emotion` are left out.
         processor ([`EmoLlamaProcessor`]): reads the visuals and, for an EmoLlama, finds their faces.
         output (`str` or `Path`): folder of the results, `report.json` and the confusion matrices.
         settings (`dict`, *optional*): what the results depend on beside the labels, such as the model's name.
@@ -41,7 +42,7 @@ def evaluate(
         `dict`: the report, in every process.
 
     Raises:
-        `ValueError`: no sample has an emotion, one has an emotion outside the label set, or two have the same id.
+        `InputError`: no sample has an emotion, one has an emotion outside the label set, or two have the same id.
     """
     state = PartialState(cpu=predictor.device.type == "cpu")
     labels = predictor.labels
@@ -50,13 +51,13 @@ def evaluate(
         if sample.get("emotion") is None:
             continue
         if sample["emotion"] not in labels:
-            raise ValueError(f"Sample {index} has the emotion {sample['emotion']!r}, not one of {', '.join(labels)}.")
+            raise InputError(f"Sample {index} has the emotion {sample['emotion']!r}, not one of {', '.join(labels)}.")
         name = str(sample.get("id", index))
         if name in asked:
-            raise ValueError(f"Sample {index} has the id {name!r}, as another has: ids must be unique.")
+            raise InputError(f"Sample {index} has the id {name!r}, as another has: ids must be unique.")
         asked[name] = sample
     if not asked:
-        raise ValueError("No sample has an `emotion`: there is nothing to compare answers with.")
+        raise InputError("No sample has an `emotion`: there is nothing to compare answers with.")
     journal = Journal(output, {"labels": labels, **(settings or {})}, state.process_index)
     done = journal.read()
     state.wait_for_everyone()  # nobody writes before everybody has read what is left to do

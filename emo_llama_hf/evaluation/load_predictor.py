@@ -2,14 +2,13 @@
 
 import torch
 from accelerate import PartialState
-from peft import PeftConfig, PeftModel
-from transformers import AutoModelForImageTextToText, AutoProcessor
-from transformers.utils import find_adapter_config_file
+from transformers import AutoProcessor
 
+from ..closed_set.label_set import check_labels
 from ..data.label_map import canonical_labels
-from ..labels import check_labels
+from ..default_model import default_model
+from ..load_model import load_model
 from ..processing.processing_emo_llama import EmoLlamaProcessor
-from ..registration import default_model
 from .chat_model_predictor import ChatModelPredictor
 from .emo_llama_predictor import EmoLlamaPredictor
 
@@ -33,12 +32,10 @@ def load_predictor(
     Returns:
         What answers, and the processor that reads visuals.
     """
-    model = model or default_model()
     cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
     state = PartialState(cpu=cpu)
     device = state.device if device is None else torch.device(device)
-    network = load_network(model, dtype).to(device).eval()
-    processor = AutoProcessor.from_pretrained(model)
+    network, processor = load_model(model, dtype=dtype, device=device, any_type=True)
     if isinstance(processor, EmoLlamaProcessor):
         labels = check_labels(labels or network.config.emotion_labels)
         return EmoLlamaPredictor(network, processor, labels, device, attributes, max_new_tokens), processor
@@ -46,16 +43,3 @@ def load_predictor(
     reader.face_detector = None  # other models look at whole pictures
     labels = check_labels(labels or canonical_labels()[:7])
     return ChatModelPredictor(network, processor, labels, max_new_tokens), reader
-
-
-def load_network(model: str, dtype: str = "auto"):
-    """
-    A model, or the merged one of a folder or hub id that holds a PEFT adapter.
-
-    `from_pretrained` would load an adapter too, but transformers 5.17 then forgets the parts saved as a whole.
-    """
-    if find_adapter_config_file(model) is None:
-        return AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
-    base = PeftConfig.from_pretrained(model).base_model_name_or_path
-    network = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype)
-    return PeftModel.from_pretrained(network, model).merge_and_unload()

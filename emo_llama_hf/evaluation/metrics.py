@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..input_error import InputError
+
 
 def emotion_metrics(targets: Sequence[str], predictions: Sequence[str | None], labels: Sequence[str]) -> dict:
     """
@@ -18,14 +20,14 @@ def emotion_metrics(targets: Sequence[str], predictions: Sequence[str | None], l
         `confusion`, whose rows are true and whose columns are answered labels (a `None` is in no column).
 
     Raises:
-        `ValueError`: no sample, unequal lengths, or a label that is not in the set.
+        `InputError`: no sample, unequal lengths, or a label that is not in the set.
     """
     if len(targets) != len(predictions) or not targets:
-        raise ValueError(f"`targets` and `predictions` must pair up: got {len(targets)} and {len(predictions)}.")
+        raise InputError(f"`targets` and `predictions` must pair up: got {len(targets)} and {len(predictions)}.")
     places = {label: place for place, label in enumerate(labels)}
     strange = sorted({*targets, *(p for p in predictions if p is not None)} - set(places))
     if strange:
-        raise ValueError(f"{', '.join(strange)} is in no label set of {', '.join(labels)}.")
+        raise InputError(f"{', '.join(strange)} is in no label set of {', '.join(labels)}.")
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     support = np.zeros(len(labels), dtype=int)
     for target, prediction in zip(targets, predictions, strict=True):
@@ -52,7 +54,7 @@ def calibration_error(confidences: Sequence[float], correct: Sequence[bool], bin
     """
     confidence, right = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
     if len(confidence) != len(right) or not len(confidence):
-        raise ValueError(f"`confidences` and `correct` must pair up: got {len(confidence)} and {len(right)}.")
+        raise InputError(f"`confidences` and `correct` must pair up: got {len(confidence)} and {len(right)}.")
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # ranges are open below
     gaps = [abs((confidence - right)[place == b].sum()) for b in range(bins)]
     return float(sum(gaps) / len(confidence))

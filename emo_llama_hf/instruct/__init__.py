@@ -4,8 +4,8 @@ from .category import CategoryQuestions
 from .conversation import Conversations
 from .gemini_writer import GeminiWriter
 from .instruct import instruct
+from .instruct_report import InstructReport
 from .openai_writer import OpenAIWriter
-from .report import InstructReport
 from .template_writer import TemplateWriter
 from .writer import Reply, Request, RequestError, TransientError, Writer, WriterError
 

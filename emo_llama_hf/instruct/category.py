@@ -2,9 +2,10 @@
 
 import random
 
+from ..closed_set.question import category_questions, closed_question
 from ..data.record import Record
-from .sampling import seed_of
-from .texts import read_json
+from ..input_error import InputError
+from ..seeds import seed_of
 
 
 class CategoryQuestions:
@@ -13,22 +14,22 @@ class CategoryQuestions:
         per_record (`int`): how many instructions about one record.
         questions (`list[str]`, *optional*):
             Phrasings with `{labels}` and, if they like, `{kind}` (image or video); by default those of
-            `texts/category_questions.json`, the first of which the pipeline asks.
+            [`category_questions`], the first of which the pipeline asks.
 
     Raises:
-        `ValueError`: no question, or one without `{labels}`.
+        `InputError`: no question, or one without `{labels}`.
     """
 
     def __init__(self, per_record: int = 1, questions: list[str] | None = None):
         if per_record < 1:
-            raise ValueError(f"`per_record` must be at least 1, got {per_record}.")
+            raise InputError(f"`per_record` must be at least 1, got {per_record}.")
         self.per_record = per_record
-        self.questions = read_json("category_questions.json")["questions"] if questions is None else list(questions)
+        self.questions = list(category_questions() if questions is None else questions)
         if not self.questions:
-            raise ValueError("`questions` is empty: give at least one phrasing.")
+            raise InputError("`questions` is empty: give at least one phrasing.")
         for question in self.questions:
             if "{labels}" not in question:
-                raise ValueError(f"`questions` has {question!r} without {{labels}}, where the label set goes.")
+                raise InputError(f"`questions` has {question!r} without {{labels}}, where the label set goes.")
 
     def settings(self) -> dict:
         """What the result depends on."""
@@ -40,9 +41,5 @@ class CategoryQuestions:
         chosen: list[str] = []
         while len(chosen) < self.per_record:
             chosen += random_.sample(self.questions, min(len(self.questions), self.per_record - len(chosen)))
-        kind, listed = "video" if record.is_video else "image", ", ".join(labels)
-        return [(_filled(question, kind, listed), record.emotion or "") for question in chosen]
-
-
-def _filled(question: str, kind: str, labels: str) -> str:
-    return question.replace("{kind}", kind).replace("{labels}", labels)
+        kind = "video" if record.is_video else "image"
+        return [(closed_question(kind, labels, question), record.emotion or "") for question in chosen]

@@ -9,12 +9,13 @@ from PIL import Image
 
 from ..data.label_map import LabelMap
 from ..data.record import Record, RecordError
+from ..input_error import InputError
 from ..processing.frame_sampling import sample_frames
 from ..processing.image_loading import load_image
+from ..seeds import seed_of
+from .instruct_report import InstructReport
 from .patience import RateLimit, pause
 from .reply import RejectedReply, ReplyChecker, reply_schema
-from .report import InstructReport
-from .sampling import seed_of
 from .texts import read_text
 from .writer import Reply, Request, RequestError, TransientError, Writer
 
@@ -43,7 +44,7 @@ class Conversations:
         stopped (`threading.Event`): set it to try nothing again.
 
     Raises:
-        `ValueError`: a number out of its range.
+        `InputError`: a number out of its range.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Conversations:
             ("max_retries", max_retries, 0),
         ):
             if value < least:
-                raise ValueError(f"`{name}` must be at least {least}, got {value}.")
+                raise InputError(f"`{name}` must be at least {least}, got {value}.")
         self._writer, self._num_turns, self._num_frames = writer, turns, num_frames
         self._max_attempts, self._max_retries = max_attempts, max_retries
         self.stopped = threading.Event()

@@ -8,14 +8,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
+from ..closed_set.label_set import check_labels
 from ..data.record import Record, RecordError
-from ..labels import check_labels
+from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from .category import CategoryQuestions
 from .conversation import Conversations, NoReplyError
-from .journal import Journal
+from .instruct_report import InstructReport, cost_of
 from .output import llava_item, write_lines
-from .report import InstructReport, cost_of
+from .reply_journal import Journal
 from .writer import Reply
 
 
@@ -56,18 +57,18 @@ def instruct(
         progress (`bool`): whether to show a progress bar.
 
     Raises:
-        `ValueError`: a wrong argument, an id twice, or a journal that was begun with other settings.
+        `InputError`: a wrong argument, an id twice, or a journal that was begun with other settings.
         `RecordError`: see `on_error`.
         `WriterError`: the writer cannot be used at all.
     """
     if category is None and conversation is None:
-        raise ValueError("Give `category`, `conversation` or both: there is nothing to write.")
+        raise InputError("Give `category`, `conversation` or both: there is nothing to write.")
     if concurrency < 1:
-        raise ValueError(f"`concurrency` must be at least 1, got {concurrency}.")
+        raise InputError(f"`concurrency` must be at least 1, got {concurrency}.")
     if max_cost is not None and prices is None:
-        raise ValueError("`max_cost` needs `prices`.")
+        raise InputError("`max_cost` needs `prices`.")
     if on_error not in ("raise", "skip"):
-        raise ValueError(f"`on_error` must be raise or skip, got {on_error!r}.")
+        raise InputError(f"`on_error` must be raise or skip, got {on_error!r}.")
     labels = check_labels(EmoLlamaConfig().emotion_labels if labels is None else labels)
     settings = {
         "labels": labels,
@@ -86,7 +87,7 @@ def instruct(
             finally:
                 journal.close()
     except Timeout:
-        raise ValueError(f"`output`: another run is writing {output}: wait for it, or name another.") from None
+        raise InputError(f"`output`: another run is writing {output}: wait for it, or name another.") from None
 
 
 class _Run:
@@ -123,7 +124,7 @@ class _Run:
             def waiting() -> Iterator[Record]:
                 for record in records:
                     if record.id in ids:
-                        raise ValueError(f"{record.row}: the id {record.id!r} occurs twice: give each its own.")
+                        raise InputError(f"{record.row}: the id {record.id!r} occurs twice: give each its own.")
                     ids[record.id] = None
                     cost = cost_of(self.journal.usage, prices)
                     if record.id in self.journal:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..data.layouts.llava import llava_turns
 from ..data.record import Record
+from ..whole_file import whole_file
 
 
 def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Path) -> dict:
@@ -49,26 +50,12 @@ def _save(content: bytes, is_video: bool, output: Path) -> str:
     name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
     if not (folder / name).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{name}.{os.urandom(4).hex()}"
-        unfinished.write_bytes(content)
-        os.replace(unfinished, folder / name)
+        with whole_file(folder / name) as unfinished:
+            unfinished.write_bytes(content)
     return f"{folder.name}/{name}"
 
 
 def write_lines(path: Path, items: Iterable[dict]) -> None:
     """Write JSON lines into a file that appears, or replaces an earlier one, when it is complete."""
-    _write(path, (json.dumps(item, ensure_ascii=False) + "\n" for item in items))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears, or replaces an earlier one, when it is complete."""
-    _write(path, [text])
-
-
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..input_error import InputError
+
 LONGEST_PAUSE = 60.0  # seconds, unless the server asks for more
 FIRST_PAUSE = 1.0  # seconds
 
@@ -26,7 +28,7 @@ class RateLimit:
         sleep: Callable[[float], Any] = time.sleep,
     ):
         if per_minute is not None and not per_minute > 0:
-            raise ValueError(f"`per_minute` must be above 0, got {per_minute}.")
+            raise InputError(f"`per_minute` must be above 0, got {per_minute}.")
         self._interval = 60.0 / per_minute if per_minute else 0.0
         self._clock, self._sleep = clock, sleep
         self._lock, self._next = threading.Lock(), 0.0

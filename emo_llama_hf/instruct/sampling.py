@@ -1,17 +1,11 @@
-"""Choices that depend on the seed and the record only, not on order, threads or earlier runs."""
+"""Some records of a data set, chosen at random."""
 
-import hashlib
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable
 
 from ..data.record import Record
-
-
-def seed_of(*parts) -> int:
-    """A number in [0, 2^31) made of `parts`."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+from ..seeds import seed_of
 
 
 def sample_ids(records: Iterable[Record], seed: int, per_emotion: int) -> set[str]:

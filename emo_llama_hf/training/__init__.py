@@ -1,15 +1,15 @@
 """Fine-tuning: samples to batches, what learns, and the run itself."""
 
+from ..data.samples import samples_of
 from .augmentation import Augmentation
 from .closed_set_loss import ClosedSetLoss, answer_tokens
 from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
-from .face_batches import FaceBatches
-from .face_crops import FaceCrops
-from .face_prior_training import FaceMapForTraining, FaceTasksForTraining, taught, train_face_prior
+from .face_prior.batches import FaceBatches
+from .face_prior.crops import FaceCrops
+from .face_prior.training import FaceMapForTraining, FaceTasksForTraining, taught, train_face_prior
 from .feature_cache import FeatureCache, fill_cache
-from .samples import samples_of
 from .train import train
 from .trainable_parts import make_trainable
 from .trainer import EmoLlamaTrainer

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageDraw, ImageEnhance
 
+from ..input_error import InputError
 from ..processing.face_detection import Face
 from ..processing.visual import Visual
 
@@ -35,7 +36,7 @@ class Augmentation:
     def __post_init__(self):
         for name, value in vars(self).items():
             if not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must lie between 0 (off) and 1, got {value}.")
+                raise InputError(f"`{name}` must lie between 0 (off) and 1, got {value}.")
 
     def __call__(self, visual: Visual, dice: random.Random) -> Visual:
         """A changed copy of a visual; what is drawn depends on `dice` alone."""

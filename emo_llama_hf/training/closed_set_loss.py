@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from transformers.loss.loss_utils import ForCausalLMLoss
 
+from ..input_error import InputError
 from .data_collator import IGNORED, EmoLlamaDataCollator
 
 
@@ -28,7 +29,7 @@ class ClosedSetLoss:
 
     def __init__(self, answers: list[list[int]], weight: float):
         if weight < 0:
-            raise ValueError(f"`weight` must not be negative, got {weight}.")
+            raise InputError(f"`weight` must not be negative, got {weight}.")
         self.answers = answers
         self.weight = weight
         self.next_tokens: dict[tuple[int, ...], list[int]] = {}

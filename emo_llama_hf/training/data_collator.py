@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from ..data.samples import attributes_of, load_visuals
+from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import defuse
 from .feature_cache import FeatureCache
-from .samples import attributes_of, load_visuals
 
 IGNORED = -100
 
@@ -16,7 +17,7 @@ IGNORED = -100
 @dataclass
 class EmoLlamaDataCollator:
     """
-    Samples (see [`emo_llama_hf.training.samples`]) to model inputs with `labels`: pictures, clips and text in any mix.
+    Samples (see [`emo_llama_hf.data.samples`]) to model inputs with `labels`: pictures, clips and text in any mix.
 
     Visual inputs have one row a *frame*, not a sample: with a stock `Trainer` set `remove_unused_columns=False` (the
     samples' keys are no model inputs) and leave accelerate's `dispatch_batches` off, which would cut batches by rows.
@@ -42,7 +43,7 @@ class EmoLlamaDataCollator:
             something, the visual inputs of the processor.
 
         Raises:
-            `ValueError`: a sample has no answer to learn, or `max_length` leaves none of it.
+            `InputError`: a sample has no answer to learn, or `max_length` leaves none of it.
         """
         loaded = [load_visuals(self.processor, sample) for sample in samples]
         visuals = [visual for row in loaded for visual in row]
@@ -76,7 +77,7 @@ class EmoLlamaDataCollator:
             batch = self._cut(batch)
         for row, values in enumerate(batch["labels"][:, 1:]):
             if not (values != IGNORED).any():
-                raise ValueError(
+                raise InputError(
                     f"Sample {row} of the batch has no assistant's answer to learn: {samples[row]['messages']}"
                     + (f" (`max_length={self.max_length}` may have cut it off)" if self.max_length else "")
                 )
@@ -93,7 +94,7 @@ class EmoLlamaDataCollator:
             **processor.tokenizer.special_tokens_map,
         )
         if not any(spans):
-            raise ValueError(
+            raise InputError(
                 "No answer was found: the chats need assistant turns, and `processor.chat_template` must put what the "
                 "assistant says, with the end of the turn, between {% generation %} and {% endgeneration %}."
             )
@@ -123,7 +124,7 @@ class EmoLlamaDataCollator:
     def _cut(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         lost = batch["input_ids"][:, self.max_length :] == self.processor.image_token_id
         if lost.any():
-            raise ValueError(
+            raise InputError(
                 f"`max_length={self.max_length}` cuts off visual tokens: allow more tokens, or show fewer frames."
             )
         return {

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import torch
 from torch.utils.data import Dataset
 
+from ..data.samples import load_visuals, with_visuals
+from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .augmentation import Augmentation
-from .samples import load_visuals, with_visuals
 
 
 class EmotionDataset(Dataset):
     """
-    Reads the visuals of samples (see [`emo_llama_hf.training.samples`]) where the data loader's workers are.
+    Reads the visuals of samples (see [`emo_llama_hf.data.samples`]) where the data loader's workers are.
 
     Args:
         samples (`Sequence[dict]`)
@@ -51,7 +52,7 @@ class EmotionDataset(Dataset):
         try:
             visuals = load_visuals(self.processor, sample)
         except (OSError, ValueError, TypeError) as error:
-            raise ValueError(f"Sample {index} cannot be read: {error}") from error
+            raise InputError(f"Sample {index} cannot be read: {error}") from error
         if self.augmentation is not None:
             dice = random.Random(f"{self.seed}-{int(self._epoch)}-{index}")
             visuals = [self.augmentation(visual, dice) for visual in visuals]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Sampler
 
+from ..input_error import InputError
+
 
 class EpochSampler(Sampler[int]):
     """
@@ -20,7 +22,7 @@ class EpochSampler(Sampler[int]):
 
     def __init__(self, emotions: list[str | None], balance: float = 0.0, seed: int = 0):
         if not 0 <= balance <= 1:
-            raise ValueError(f"`balance` must lie between 0 (off) and 1 (all classes equally often), got {balance}.")
+            raise InputError(f"`balance` must lie between 0 (off) and 1 (all classes equally often), got {balance}.")
         counts = Counter(emotions)
         self.weights = torch.tensor([counts[emotion] ** -balance for emotion in emotions], dtype=torch.float64)
         self.balance = balance

@@ -1,12 +1,13 @@
 """Vision features on disk: a frozen vision encoder looks at each picture once."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+
+from ..input_error import InputError
+from ..whole_file import whole_file
 
 
 class FeatureCache:
@@ -37,13 +38,13 @@ class FeatureCache:
         Features (F, N + 1, D) of a visual's frames (F, 3, H, W).
 
         Raises:
-            `KeyError`: they were never stored.
+            `InputError`: they were never stored.
         """
         path = self.path(pixel_values)
         try:
             return load_file(path)["vision_features"]
         except FileNotFoundError:
-            raise KeyError(
+            raise InputError(
                 f"No vision features in {self.folder} for a visual: call `fill_cache` on the dataset first, without "
                 "augmentation of its frames."
             ) from None
@@ -52,10 +53,8 @@ class FeatureCache:
         """Store features (F, N + 1, D) of a visual's frames (F, 3, H, W)."""
         path = self.path(pixel_values)
         path.parent.mkdir(exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        save_file({"vision_features": vision_features.detach().cpu().contiguous()}, unfinished)
-        os.replace(unfinished, path)
+        with whole_file(path) as unfinished:
+            save_file({"vision_features": vision_features.detach().cpu().contiguous()}, unfinished)
 
 
 @torch.inference_mode()

@@ -1,10 +1,11 @@
 """The course of a training run as a picture."""
 
-import os
 from pathlib import Path
 
 from transformers import TrainerCallback
 from transformers.utils import is_matplotlib_available, logging
+
+from ..whole_file import whole_file
 
 logger = logging.get_logger(__name__)
 
@@ -35,9 +36,8 @@ def save_loss_curve(log_history: list[dict], path: str | Path) -> None:
         lines += right.plot(*zip(*points, strict=True), label="UAR", color="tab:green", marker="o")
     axes.legend(lines, [line.get_label() for line in lines])
     axes.grid(alpha=0.3)
-    unfinished = Path(f"{path}.part")
-    figure.savefig(unfinished, format="png", dpi=120)
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
 
 
 class LossCurveCallback(TrainerCallback):

@@ -4,18 +4,19 @@ from collections.abc import Sequence
 
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoProcessor, EarlyStoppingCallback, set_seed
+from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import find_adapter_config_file
 
-from ..registration import default_model
+from ..data.samples import load_visuals, visual_parts
+from ..input_error import InputError
+from ..load_model import load_model
 from .augmentation import Augmentation
 from .closed_set_loss import ClosedSetLoss, answer_tokens
 from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .feature_cache import FeatureCache, fill_cache
-from .load_base import load_base
 from .loss_curve import LossCurveCallback
-from .samples import load_visuals, visual_parts
 from .trainable_parts import make_trainable
 from .trainer import EmoLlamaTrainer
 from .training_arguments import EmoLlamaTrainingArguments
@@ -34,22 +35,30 @@ def train(
     Args:
         arguments ([`EmoLlamaTrainingArguments`]): with `resume_from_checkpoint="last"` a run that was stopped goes on.
         tuning ([`TuningArguments`])
-        train_samples, eval_samples (`Sequence[dict]`): see [`emo_llama_hf.training.samples`].
+        train_samples, eval_samples (`Sequence[dict]`): see [`emo_llama_hf.data.samples`].
 
     Returns:
         The trainer after the run, with the best weights if there was an evaluation.
     """
     set_seed(arguments.seed)
-    name = tuning.model or default_model()
-    processor = AutoProcessor.from_pretrained(name)
-    base = load_base(name, tuning.dtype, tuning.load_in_4bit, arguments.device)
+    if tuning.lora_rank and tuning.model and find_adapter_config_file(tuning.model) is not None:
+        raise InputError(
+            f"`model` {tuning.model!r} is an adapter, which a new adapter would not know: set `lora_rank` to 0, and "
+            "it is merged into what is trained."
+        )
+    base, processor = load_model(
+        tuning.model,
+        dtype=tuning.dtype,
+        device=arguments.device if tuning.load_in_4bit else None,
+        load_in_4bit=tuning.load_in_4bit,
+    )
     labels = tuning.emotion_labels or base.config.emotion_labels
     dataset = EmotionDataset(
         train_samples, processor, Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
     )
     eval_dataset = None if not eval_samples else EmotionDataset(eval_samples, processor)
     if not len(dataset):
-        raise ValueError("`train_samples` is empty: there is nothing to learn from.")
+        raise InputError("`train_samples` is empty: there is nothing to learn from.")
     _check_visuals(arguments, dataset, eval_dataset)
     collator = EmoLlamaDataCollator(
         processor, max_length=tuning.max_length, use_faces=base.config.face_config is not None
@@ -93,7 +102,7 @@ def _learn_in_single_precision(model, arguments: EmoLlamaTrainingArguments) -> N
     """Small updates vanish in half precision; autocast computes in it anyway."""
     half = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.itemsize < 4]
     if half and not (arguments.bf16 or arguments.fp16):
-        raise ValueError(
+        raise InputError(
             f"`dtype`: weights that are to learn are stored as {half[0].dtype}, in which small updates vanish. Add "
             "`--bf16` (or `--fp16`) to compute in half precision, or `--dtype float32`."
         )
@@ -108,7 +117,7 @@ def _check_visuals(arguments, *datasets) -> None:
     for dataset in datasets:
         for sample in dataset.samples if dataset is not None else ():
             if not visual_parts(sample["messages"]):
-                raise ValueError("With `fsdp` every sample must show a picture or clip: train on text with DDP.")
+                raise InputError("With `fsdp` every sample must show a picture or clip: train on text with DDP.")
 
 
 def _cache_features(folder: str, model, collator: EmoLlamaDataCollator, arguments, *datasets) -> None:

@@ -5,6 +5,7 @@ import re
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
+from ..input_error import InputError
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..modeling.modeling_face_prior import EmoLlamaFourierPosition
 
@@ -44,23 +45,23 @@ def make_trainable(
         The model, or with LoRA the `PeftModel` around it.
 
     Raises:
-        `ValueError`: an unknown part, a part that the model lacks, an unknown target, or nothing left to learn.
+        `InputError`: an unknown part, a part that the model lacks, an unknown target, or nothing left to learn.
     """
     for part in parts:
         if part not in PARTS:
-            raise ValueError(f"`parts` has {part!r}, which must be one of {', '.join(PARTS)}.")
+            raise InputError(f"`parts` has {part!r}, which must be one of {', '.join(PARTS)}.")
     # A model without a face prior has no Face Info Mining to train either; asking for it by default is no mistake.
     present = [part for part in parts if getattr(model.model, PARTS[part]) is not None]
     missing = sorted(set(parts) - set(present) - set(DEFAULT_PARTS))
     if missing:
-        raise ValueError(f"`parts` has {', '.join(missing)}, but this checkpoint has no face prior.")
+        raise InputError(f"`parts` has {', '.join(missing)}, but this checkpoint has no face prior.")
     model.requires_grad_(False)
     for part, module in PARTS.items():
         if part not in present and part != "language_model" and getattr(model.model, module) is not None:
             getattr(model.model, module).register_forward_pre_hook(stay_in_eval)
     if lora_rank:
         if "language_model" in present:
-            raise ValueError(
+            raise InputError(
                 "`parts` has 'language_model', which learns by LoRA: set `lora_rank` to 0, or leave it out."
             )
         config = LoraConfig(
@@ -82,7 +83,7 @@ def make_trainable(
         if isinstance(module, EmoLlamaFourierPosition):  # its frequencies are drawn once, not learned
             module.frequencies.requires_grad_(False)
     if not present:
-        raise ValueError("`parts` is empty and `lora_rank` is 0: nothing would learn.")
+        raise InputError("`parts` is empty and `lora_rank` is 0: nothing would learn.")
     return model
 
 
@@ -108,7 +109,7 @@ def _targets(model: EmoLlamaForConditionalGeneration, targets: list[str] | None)
     }
     unknown = sorted(set(targets or ()) - names)
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"`lora_targets` has {', '.join(unknown)}, but the language model's linear layers are "
             f"{', '.join(sorted(names))}."
         )

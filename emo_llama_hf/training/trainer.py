@@ -5,8 +5,9 @@ import math
 from accelerate.utils import gather_object
 from transformers import Trainer, TrainerCallback
 
-from ..evaluation.closed_set import closed_set_scores
 from ..evaluation.metrics import emotion_metrics
+from ..input_error import InputError
+from .closed_set_scores import closed_set_scores
 from .epoch_sampler import EpochSampler
 from .trainable_parts import part_of
 
@@ -53,7 +54,7 @@ class EmoLlamaTrainer(Trainer):
         parts = {id(p): part_of(name) for name, p in (self.model if model is None else model).named_parameters()}
         unused = sorted(set(self.args.rates) - {parts[id(p)] for g in optimizer.param_groups for p in g["params"]})
         if unused:
-            raise ValueError(f"`learning_rates` names {', '.join(unused)}, which does not learn.")
+            raise InputError(f"`learning_rates` names {', '.join(unused)}, which does not learn.")
         groups = []
         for group in optimizer.param_groups:
             for part in dict.fromkeys(parts[id(p)] for p in group["params"]):
@@ -77,7 +78,7 @@ class EmoLlamaTrainer(Trainer):
             return {}
         strange = sorted({emotions[index] for index in known} - set(self.emotion_labels))
         if strange:
-            raise ValueError(f"`emotion` is {', '.join(strange)}, which is none of {', '.join(self.emotion_labels)}.")
+            raise InputError(f"`emotion` is {', '.join(strange)}, which is none of {', '.join(self.emotion_labels)}.")
         size, processes = self.args.eval_batch_size, self.accelerator.num_processes
         mine = known[self.accelerator.process_index :: processes]
         rounds = math.ceil(len(known) / processes / size)  # sharded weights need every process in every forward

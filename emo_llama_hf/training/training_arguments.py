@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
+from ..input_error import InputError
 from .trainable_parts import PARTS
 
 
@@ -40,15 +41,15 @@ class EmoLlamaTrainingArguments(TrainingArguments):
         for text in self.learning_rates:
             part, _, rate = text.partition("=")
             if part not in PARTS:
-                raise ValueError(f"`learning_rates` has {text!r}: write PART=RATE, with one of {', '.join(PARTS)}.")
+                raise InputError(f"`learning_rates` has {text!r}: write PART=RATE, with one of {', '.join(PARTS)}.")
             try:
                 self.rates[part] = float(rate)
             except ValueError:
-                raise ValueError(f"`learning_rates` has {text!r}, whose rate is no number.") from None
+                raise InputError(f"`learning_rates` has {text!r}, whose rate is no number.") from None
         if self.remove_unused_columns:
-            raise ValueError("`remove_unused_columns` must stay off: it would remove the samples' chats.")
+            raise InputError("`remove_unused_columns` must stay off: it would remove the samples' chats.")
         if self.accelerator_config.dispatch_batches:
-            raise ValueError("`dispatch_batches` must stay off: visual inputs have one row a frame, not a sample.")
+            raise InputError("`dispatch_batches` must stay off: visual inputs have one row a frame, not a sample.")
         self.accelerator_config.dispatch_batches = False  # None would mean on for iterable datasets
 
     @property

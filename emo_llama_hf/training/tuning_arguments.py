@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ..input_error import InputError
 from .trainable_parts import DEFAULT_PARTS, PARTS
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -39,10 +40,10 @@ class TuningArguments:
 
     def __post_init__(self):
         if self.dtype not in DTYPES:
-            raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {self.dtype!r}.")
+            raise InputError(f"`dtype` must be one of {', '.join(DTYPES)}, got {self.dtype!r}.")
         if self.feature_cache and self.augment:
-            raise ValueError("`feature_cache` keeps what unchanged frames look like: leave it or `augment` out.")
+            raise InputError("`feature_cache` keeps what unchanged frames look like: leave it or `augment` out.")
         if self.feature_cache and "vision" in self.parts:
-            raise ValueError("`feature_cache` is for a frozen vision encoder: leave it out, or 'vision' in `parts`.")
+            raise InputError("`feature_cache` is for a frozen vision encoder: leave it out, or 'vision' in `parts`.")
         if self.load_in_4bit and not self.lora_rank:
-            raise ValueError("`load_in_4bit` weights cannot learn themselves: set `lora_rank` above 0.")
+            raise InputError("`load_in_4bit` weights cannot learn themselves: set `lora_rank` above 0.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFilter, ImageOps
 
-from emo_llama_hf.chat_input import closed_question
+from emo_llama_hf.closed_set import closed_question
 from emo_llama_hf.instruct import CategoryQuestions
 from emo_llama_hf.processing.face_detection import Face
 from emo_llama_hf.processing.prompts import attribute_sentence
@@ -17,7 +17,7 @@ from emo_llama_hf.processing.visual import Visual
 
 class Chats:
     """
-    Draws samples (see `emo_llama_hf.training.samples`) from a seed.
+    Draws samples (see `emo_llama_hf.data.samples`) from a seed.
 
     Args:
         faces (`list[tuple[Image, str]]`): face crops and their emotions.

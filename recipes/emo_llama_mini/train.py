@@ -42,6 +42,7 @@ from emo_llama_hf.training import (
     train,
     train_face_prior,
 )
+from emo_llama_hf.whole_file import whole_file
 
 HERE = Path(__file__).resolve().parent
 
@@ -119,8 +120,8 @@ class Recipe:
             if settings["attributes_twice"]:
                 crops = crops.joined(crops.having("gender"))
             self.train_stage(stage, folder, settings, crops)
-            save_model(stage, str(folder / "stage.part"))
-            os.replace(folder / "stage.part", folder / "stage.safetensors")
+            with whole_file(folder / "stage.safetensors") as unfinished:
+                save_model(stage, str(unfinished))
 
     def map_stage(self, number: int, **kwargs) -> FaceMapForTraining:
         """The face map's stage after a round; before the first one, untrained."""

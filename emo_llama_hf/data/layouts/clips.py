@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ...input_error import InputError
+
 
 def find_clip(candidates: list[Path]) -> Path:
     """The first that is there, otherwise the first, which will be reported as missing."""
@@ -17,6 +19,6 @@ def find_folder(path: Path, names: list[str]) -> Path:
 
 
 def check_fold(fold: int) -> None:
-    """Raises `ValueError` for a fold that a five-fold data set does not have."""
+    """Raises `InputError` for a fold that a five-fold data set does not have."""
     if fold not in range(1, 6):
-        raise ValueError(f"`fold` must be from 1 to 5, got {fold}.")
+        raise InputError(f"`fold` must be from 1 to 5, got {fold}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...input_error import InputError
 from ..record import Record, RecordError
 
 SIDE = 48
@@ -38,7 +39,7 @@ def png_of_pixels(text: str) -> bytes:
     """A PNG file of 48x48 grey levels written in rows, with spaces between them."""
     levels = np.array(text.split(), dtype=np.int64)
     if levels.size != SIDE * SIDE or levels.min() < 0 or levels.max() > 255:
-        raise ValueError(f"pixels must be {SIDE * SIDE} levels from 0 to 255, got {levels.size}")
+        raise InputError(f"pixels must be {SIDE * SIDE} levels from 0 to 255, got {levels.size}")
     buffer = io.BytesIO()
     Image.fromarray(levels.astype(np.uint8).reshape(SIDE, SIDE)).save(buffer, "PNG")
     return buffer.getvalue()

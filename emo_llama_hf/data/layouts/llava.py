@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from ...input_error import InputError
 from ..record import Record, RecordError
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
@@ -86,7 +87,7 @@ def _record(item: dict, row: str, root: Path, number: int) -> Record:
     if not isinstance(item, dict):
         raise TypeError(f"must be an object, got {type(item).__name__}")
     if ("image" in item) == ("video" in item):
-        raise ValueError("must have `image` or `video`, and not both")
+        raise InputError("must have `image` or `video`, and not both")
     kind = "video" if "video" in item else "image"
     visual = item[kind]
     if not isinstance(visual, str) or not visual:
@@ -118,19 +119,19 @@ def chat_messages(turns: list[dict], kind: str) -> list[dict]:
         kind (`str`): `"image"` or `"video"`.
 
     Raises:
-        `ValueError`: empty, an unknown or misplaced speaker, or more than one placeholder.
+        `InputError`: empty, an unknown or misplaced speaker, or more than one placeholder.
     """
     if not isinstance(turns, list) or not turns:
-        raise ValueError("`conversations` must be a list of turns, and not empty")
+        raise InputError("`conversations` must be a list of turns, and not empty")
     messages: list[dict] = []
     shown = 0
     for turn in turns:
         if not isinstance(turn, dict):
-            raise ValueError(f"a turn must be an object, got {turn!r}")
+            raise InputError(f"a turn must be an object, got {turn!r}")
         role = ROLES.get(str(turn.get("from", turn.get("role"))))
         text = turn.get("value", turn.get("content"))
         if role is None or not isinstance(text, str):
-            raise ValueError(f"a turn must have `from` ({', '.join(ROLES)}) and text as `value`, got {turn!r}")
+            raise InputError(f"a turn must have `from` ({', '.join(ROLES)}) and text as `value`, got {turn!r}")
         parts: list[dict] = []
         if role == "user":
             found = len(PLACEHOLDER.findall(text))
@@ -141,9 +142,9 @@ def chat_messages(turns: list[dict], kind: str) -> list[dict]:
         messages.append({"role": role, "content": [*parts, {"type": "text", "text": text.strip()}]})
     roles = [message["role"] for message in messages if message["role"] != "system"]
     if roles != ["user", "assistant"] * (len(roles) // 2) or not roles:
-        raise ValueError(f"`conversations` must be human and gpt in turn, got {', '.join(roles) or 'no turn'}")
+        raise InputError(f"`conversations` must be human and gpt in turn, got {', '.join(roles) or 'no turn'}")
     if shown > 1:
-        raise ValueError(f"`conversations` shows {shown} visuals, but an item has one")
+        raise InputError(f"`conversations` shows {shown} visuals, but an item has one")
     if not shown:
         next(message for message in messages if message["role"] == "user")["content"].insert(0, {"type": kind})
     return messages

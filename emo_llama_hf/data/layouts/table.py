@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...input_error import InputError
 from ..record import Record, RecordError
 from .class_folders import SPLITS, is_video_name
 
@@ -37,13 +38,13 @@ def rows(
         attribute_columns (`list[str]`, *optional*): by default those of age, gender and race that are there.
 
     Raises:
-        `ValueError`: a column is not there.
+        `InputError`: a column is not there.
     """
     parquet = path.suffix.lower() == ".parquet"
     names, items = _parquet(path) if parquet else _delimited(path)
     visual_column = _column(visual_column, names, VISUAL_COLUMNS, path, "visual_column")
     if visual_column is None:
-        raise ValueError(f"{path} has none of the columns {', '.join(VISUAL_COLUMNS)}: name it in `visual_column`.")
+        raise InputError(f"{path} has none of the columns {', '.join(VISUAL_COLUMNS)}: name it in `visual_column`.")
     emotion_column = _column(emotion_column, names, EMOTION_COLUMNS, path, "emotion_column")
     id_column = _column(id_column, names, ("id",), path, "id_column")
     if attribute_columns is None:
@@ -108,7 +109,7 @@ def _column(given: str | None, names: list[str], usual: tuple[str, ...], path: P
     if given is None:
         return next((name for name in usual if name in names), None)
     if given not in names:
-        raise ValueError(f"`{argument}` is {given!r}, but {path} has the columns {', '.join(names)}.")
+        raise InputError(f"`{argument}` is {given!r}, but {path} has the columns {', '.join(names)}.")
     return given
 
 
@@ -120,7 +121,7 @@ def _visual(value, folder: Path) -> tuple[str | bytes, bool]:
     if isinstance(value, bytes):
         return value, is_video_name(name)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"must be a path or bytes, got {value!r}")
+        raise InputError(f"must be a path or bytes, got {value!r}")
     if value.startswith(("http://", "https://")):
         return value, is_video_name(value)
     file = os.path.join(folder, value)

@@ -2,9 +2,10 @@
 
 import torch
 
-from ..chat_input import closed_question
-from ..labels import label_scores
-from ..training.samples import attributes_of, load_visuals
+from ..closed_set.label_scores import label_scores
+from ..closed_set.question import closed_prompt
+from ..data.samples import attributes_of, load_visuals
+from ..input_error import InputError
 
 
 @torch.no_grad()
@@ -15,7 +16,7 @@ def closed_set_scores(model, collator, samples: list[dict], labels: list[str]) -
     Args:
         model: an EmoLlama, or a PEFT model or sharded model of one.
         collator ([`EmoLlamaDataCollator`])
-        samples (`list[dict]`): B samples, see [`emo_llama_hf.training.samples`].
+        samples (`list[dict]`): B samples, see [`emo_llama_hf.data.samples`].
         labels (`list[str]`): L labels.
 
     Returns:
@@ -25,11 +26,11 @@ def closed_set_scores(model, collator, samples: list[dict], labels: list[str]) -
     loaded = [load_visuals(processor, sample) for sample in samples]
     lasts = [visuals[-1:] for visuals in loaded]
     if not all(lasts):
-        raise ValueError("A sample has an `emotion`, but nothing to look at: give it a picture or clip.")
+        raise InputError("A sample has an `emotion`, but nothing to look at: give it a picture or clip.")
     attributes = [
         attributes_of(processor, sample, len(visuals))[-1:] for sample, visuals in zip(samples, loaded, strict=True)
     ]
-    prompts = [closed_prompt(processor, last.is_video, labels) for (last,) in lasts]
+    prompts = [closed_prompt(processor, "video" if last.is_video else "image", labels) for (last,) in lasts]
     visuals = [last for (last,) in lasts]
     inputs = processor.text_inputs(
         prompts,
@@ -45,11 +46,3 @@ def closed_set_scores(model, collator, samples: list[dict], labels: list[str]) -
     )
     embeds = outputs.image_hidden_states.split([len(v.frames) * processor.tokens_per_frame for v in visuals])
     return label_scores(model, processor, prompts, lasts, list(embeds), labels, attributes)
-
-
-def closed_prompt(processor, is_video: bool, labels: list[str]) -> str:
-    """The prompt that asks which of the labels it is, as the pipeline asks it."""
-    kind = "video" if is_video else "image"
-    content = [{"type": kind}, {"type": "text", "text": closed_question(kind, labels)}]
-    messages = [{"role": "user", "content": content}]
-    return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

@@ -12,12 +12,13 @@ from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
+from ..closed_set import check_labels, closed_prompt, label_scores
+from ..input_error import InputError
+from ..modeling.modeling_face_prior import EmoLlamaFacePriorOutput
+from ..processing.frame_sampling import frames_at
+from ..processing.visual import Visual
 from .annotation import annotate_frame
-from .chat_input import check_question, closed_question, read_input, visual_sources
-from .labels import check_labels, label_scores
-from .modeling.modeling_face_prior import EmoLlamaFacePriorOutput
-from .processing.frame_sampling import frames_at
-from .processing.visual import Visual
+from .questions import check_question, read_input, visual_sources
 from .result import faces_of, likeliest, mean_over_frames
 
 GENERATION_NAMES = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -57,7 +58,7 @@ class EmotionChatPipeline(Pipeline):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.processor is None:
-            raise ValueError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
+            raise InputError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
         if self.processor.face_detector is not None:
             self.processor.face_detector.to(self.device)
 
@@ -106,7 +107,7 @@ class EmotionChatPipeline(Pipeline):
         self, question=None, labels=None, attributes=None, on_error=None, num_frames=None, fps=None, **kwargs
     ):
         if on_error not in (None, "raise", "return"):
-            raise ValueError(f"`on_error` must be 'raise' or 'return', got {on_error!r}.")
+            raise InputError(f"`on_error` must be 'raise' or 'return', got {on_error!r}.")
         preprocess = {
             "question": None if question is None else check_question(question),
             "labels": None if labels is None else check_labels(labels),
@@ -118,7 +119,7 @@ class EmotionChatPipeline(Pipeline):
         generate = {**(kwargs.pop("generate_kwargs", None) or {}), **kwargs}
         unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
         if unknown:
-            raise ValueError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
+            raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
         return {name: value for name, value in preprocess.items() if value is not None}, generate, {}
 
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):
@@ -159,7 +160,7 @@ class EmotionChatPipeline(Pipeline):
         messages, given = read_input(inputs, question, labels)
         attributes = attributes if given is None else given
         if attributes is not None and attributes is not False and not isinstance(attributes, dict):
-            raise ValueError(f"`attributes` must be a dict of perceived attributes, or False, got {attributes!r}.")
+            raise InputError(f"`attributes` must be a dict of perceived attributes, or False, got {attributes!r}.")
         visuals = [
             self.processor.load_visual(source, is_clip, **(sampling if is_clip else {}))
             for source, is_clip in visual_sources(messages)
@@ -169,14 +170,11 @@ class EmotionChatPipeline(Pipeline):
         self.processor.text_inputs([prompt], visuals, attributes=[None] * (len(visuals) - 1) + [attributes or None])
         earlier, last = self.processor.find_faces(visuals[:-1], split=False), visuals[-1]
         kind = "video" if last.is_video else "image"
-        closed = [{"type": kind}, {"type": "text", "text": closed_question(kind, labels)}]
-        closed_prompt = self._prompt([{"role": "user", "content": closed}])
+        closed = closed_prompt(self.processor, kind, labels)
         pixels = [self._pixels(visual) for visual in earlier]
         nothing: list[list[dict | None]] = [[None] * len(visual.frames) for visual in visuals]
         return [
-            Subject(
-                [*earlier, visual], [*pixels, self._pixels(visual)], prompt, closed_prompt, labels, attributes, nothing
-            )
+            Subject([*earlier, visual], [*pixels, self._pixels(visual)], prompt, closed, labels, attributes, nothing)
             for visual in self.processor.find_faces([last])
         ]
 
@@ -184,7 +182,7 @@ class EmotionChatPipeline(Pipeline):
         try:
             return self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except TemplateError as error:
-            raise ValueError(f"`inputs` is no chat that the chat template can render: {error}") from error
+            raise InputError(f"`inputs` is no chat that the chat template can render: {error}") from error
 
     def _pixels(self, visual: Visual) -> dict[str, torch.Tensor]:
         inputs = self.processor.visual_inputs([visual], return_tensors="pt")
@@ -315,15 +313,15 @@ class EmotionChatPipeline(Pipeline):
             `PIL.Image.Image`, or a list of them for a clip: boxes, landmarks, perceived attributes and emotion.
 
         Raises:
-            `ValueError`: the result is an error, or of another kind of input.
+            `InputError`: the result is an error, or of another kind of input.
         """
         if "error" in result:
-            raise ValueError(f"`result` is an error, there is nothing to draw: {result['error']}")
+            raise InputError(f"`result` is an error, there is nothing to draw: {result['error']}")
         messages, _ = read_input(inputs, None, [])
         source, is_clip = visual_sources(messages)[-1]
         faces = result["faces"]
         if is_clip != all("timestamp" in frame for frame in faces) and faces:
-            raise ValueError("`result` is not of `inputs`: one is a clip, the other a picture.")
+            raise InputError("`result` is not of `inputs`: one is a clip, the other a picture.")
         emotion = result["emotion"]
         caption = "no face found" if emotion is None else f"perceived {emotion} {result['scores'][emotion]:.0%}"
         if not is_clip:

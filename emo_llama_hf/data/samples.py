@@ -12,11 +12,12 @@ What training and evaluation read: a sample is a dict with
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..chat_input import closed_question
-from ..data.face_cache import FaceCache
-from ..data.record import Record
+from ..closed_set.question import closed_message
+from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
+from .face_cache import FaceCache
+from .record import Record
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ def samples_of(records: Iterable[Record], labels: list[str], faces: FaceCache | 
         kind = "video" if record.is_video else "image"
         messages = record.conversation
         if messages is None:
-            content = [{"type": kind}, {"type": "text", "text": closed_question(kind, labels)}]
-            messages = [{"role": "user", "content": content}]
+            messages = [closed_message(kind, labels)]
             if record.emotion is not None:
                 messages += [{"role": "assistant", "content": record.emotion}]
         # What the data set says of the person comes before what the face prior perceives.
@@ -68,14 +68,14 @@ def load_visuals(processor: EmoLlamaProcessor, sample: dict) -> list[Visual]:
     The visuals of a sample, read and with their faces found; those that already are [`Visual`]s stay as they are.
 
     Raises:
-        `ValueError`: a visual has no source, or cannot be read.
+        `InputError`: a visual has no source, or cannot be read.
     """
     visuals = []
     for part in visual_parts(sample["messages"]):
         kind = part["type"]
         source = part.get(kind)
         if source is None:
-            raise ValueError(f"`messages` has a part of type {kind!r} without the key {kind!r}: {part}")
+            raise InputError(f"`messages` has a part of type {kind!r} without the key {kind!r}: {part}")
         if isinstance(source, RecordVisual):
             visuals.append(source.load(processor))
         else:
@@ -106,5 +106,5 @@ def attributes_of(processor: EmoLlamaProcessor, sample: dict, visuals: int) -> l
     attributes = sample.get("attributes")
     rows = [attributes] * visuals if attributes is None or isinstance(attributes, dict) else list(attributes)
     if len(rows) != visuals:
-        raise ValueError(f"`attributes` has {len(rows)} entries for {visuals} visuals: give one for each.")
+        raise InputError(f"`attributes` has {len(rows)} entries for {visuals} visuals: give one for each.")
     return [row and {name: row[name] for name in row if name in processor.attribute_phrases} for row in rows]

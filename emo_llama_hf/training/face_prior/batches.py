@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from ..instruct.sampling import seed_of
-from .augmentation import MIRRORED
+from ...seeds import seed_of
+from ..augmentation import MIRRORED
 
 
 @dataclass

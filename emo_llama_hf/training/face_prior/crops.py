@@ -1,6 +1,5 @@
 """Labelled face crops in memory: what the face prior learns from."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -11,8 +10,10 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from ..data.record import Record
-from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ...data.record import Record
+from ...input_error import InputError
+from ...processing.processing_emo_llama import EmoLlamaProcessor
+from ...whole_file import whole_file
 
 
 @dataclass
@@ -51,7 +52,7 @@ class FaceCrops(Dataset):
             batch_size (`int`): pictures read at a time.
 
         Raises:
-            `ValueError`: a label is none of the task's classes, or there is no record.
+            `InputError`: a label is none of the task's classes, or there is no record.
         """
         pixels, landmarks = [], []
         targets: dict[str, list[list[float]]] = {task: [] for task in labels}
@@ -67,7 +68,7 @@ class FaceCrops(Dataset):
                 for task, classes in labels.items():
                     targets[task].append(_target(record, task, classes, (meanings or {}).get(task, {})))
         if not pixels:
-            raise ValueError("`records` is empty: there are no face crops to read.")
+            raise InputError("`records` is empty: there are no face crops to read.")
         return cls(
             torch.cat(pixels),
             {task: torch.tensor(values) for task, values in targets.items()},
@@ -76,10 +77,9 @@ class FaceCrops(Dataset):
 
     def save(self, path: str | Path) -> None:
         """Write them to a safetensors file."""
-        unfinished = Path(f"{path}.part")
         targets = {f"targets.{task}": values for task, values in self.targets.items()}
-        save_file({"pixels": self.pixels, "landmarks": self.landmarks, **targets}, unfinished)
-        os.replace(unfinished, path)
+        with whole_file(path) as unfinished:
+            save_file({"pixels": self.pixels, "landmarks": self.landmarks, **targets}, unfinished)
 
     @classmethod
     def load(cls, path: str | Path) -> "FaceCrops":
@@ -129,5 +129,5 @@ def _target(record: Record, task: str, classes: list[str], meanings: dict[str, s
         return [0.0] * len(classes)
     value = meanings.get(value, value)
     if value not in classes:
-        raise ValueError(f"{record.row}: the {task} {value!r} is none of {', '.join(classes)}: add it to `meanings`.")
+        raise InputError(f"{record.row}: the {task} {value!r} is none of {', '.join(classes)}: add it to `meanings`.")
     return [float(value == name) for name in classes]

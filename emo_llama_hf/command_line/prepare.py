@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from ..user_error import UserError
-from .options import add_data_options, records_of
+from .data_options import add_data_options, records_of
+from .user_error import UserError
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
@@ -32,10 +32,10 @@ def run(options: argparse.Namespace) -> int:
     """Prepare; returns the exit code: 1 when records were skipped."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from ..registration import default_model
-    from .face_cache import default_cache
-    from .prepare import prepare
-    from .record import RecordError
+    from ..data.face_cache import default_cache
+    from ..data.prepare import prepare
+    from ..data.record import RecordError
+    from ..default_model import default_model
 
     name = options.model or default_model()
     try:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..data.options import add_data_options, records_of
-from ..user_error import UserError
+from .data_options import add_data_options, records_of
+from .user_error import UserError
 
 WRITERS = ("template", "gemini", "openai")
 KINDS = ("category", "conversation")
@@ -55,12 +55,12 @@ def run(options: argparse.Namespace) -> int:
     """Write; returns the exit code: 1 when a record failed or was skipped."""
     from ..data.label_map import LabelMap
     from ..data.record import Record, RecordError
-    from .category import CategoryQuestions
-    from .conversation import Conversations
-    from .instruct import instruct
-    from .output import write_text
-    from .sampling import sample_ids
-    from .writer import WriterError
+    from ..instruct.category import CategoryQuestions
+    from ..instruct.conversation import Conversations
+    from ..instruct.instruct import instruct
+    from ..instruct.sampling import sample_ids
+    from ..instruct.writer import WriterError
+    from ..whole_file import write_text
 
     try:
         records = records_of(options)
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
 def _writer(options: argparse.Namespace):
 
     if options.writer == "template":
-        from .template_writer import TemplateWriter
+        from ..instruct.template_writer import TemplateWriter
 
         return TemplateWriter()
     if not options.writer_model:
@@ -114,8 +114,8 @@ def _writer(options: argparse.Namespace):
         key = os.environ.get(options.api_key_env)
         if not key:
             raise UserError(f"--api-key-env: the environment variable {options.api_key_env} is not set.")
-    from .gemini_writer import GeminiWriter
-    from .openai_writer import OpenAIWriter
+    from ..instruct.gemini_writer import GeminiWriter
+    from ..instruct.openai_writer import OpenAIWriter
 
     kind = GeminiWriter if options.writer == "gemini" else OpenAIWriter
     return kind(

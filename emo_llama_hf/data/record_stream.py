@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ..input_error import InputError
 from .label_map import KEEP, LabelMap
 from .layouts import afew, affectnet, class_folders, dfew, fer2013, ferplus, ferv39k, llava, mafw, raf_db, table
 from .record import Record, RecordError
@@ -54,7 +55,7 @@ class Records:
 
     Raises:
         `FileNotFoundError`: `path` is not there, or not of this layout.
-        `ValueError`: an unknown layout or option, or no row has this split.
+        `InputError`: an unknown layout or option, or no row has this split.
     """
 
     def __init__(
@@ -72,16 +73,16 @@ class Records:
         if layout is None:
             layout = "class_folders" if self.path.is_dir() else SUFFIXES.get(self.path.suffix.lower())
         if layout not in LAYOUTS:
-            raise ValueError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r} for {path}.")
+            raise InputError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r} for {path}.")
         if on_error not in ON_ERROR:
-            raise ValueError(f"`on_error` must be {' or '.join(ON_ERROR)}, got {on_error!r}.")
+            raise InputError(f"`on_error` must be {' or '.join(ON_ERROR)}, got {on_error!r}.")
         if split is not None:
             split = class_folders.SPLITS.get(split.lower(), split)
         self.layout, self.split, self.on_error, self.options = layout, split, on_error, options
         self._rows, own_labels = LAYOUTS[layout]
         known = list(inspect.signature(self._rows).parameters)[1:]
         if unknown := sorted(set(options) - set(known)):
-            raise ValueError(f"Layout {layout!r} has no option {unknown[0]!r}, only {', '.join(known) or 'none'}.")
+            raise InputError(f"Layout {layout!r} has no option {unknown[0]!r}, only {', '.join(known) or 'none'}.")
         self.label_map = None
         if labels != KEEP:
             self.label_map = labels if isinstance(labels, LabelMap) else LabelMap.from_file(labels or own_labels)
@@ -112,7 +113,7 @@ class Records:
                 yield record
         if not found and not self.skipped:
             there = f" of split {self.split!r}, only of {', '.join(sorted(splits))}" if splits and self.split else ""
-            raise ValueError(f"{self.path} as {self.layout} has no rows{there}.")
+            raise InputError(f"{self.path} as {self.layout} has no rows{there}.")
 
     def _checked(self, item: Record | RecordError) -> Record | None:
         """The row with its canonical label; `None` if it is marked as no emotion."""

@@ -4,6 +4,9 @@ import json
 import os
 from pathlib import Path
 
+from ..input_error import InputError
+from ..whole_file import write_text
+
 PATTERN = "results-*.jsonl"
 SETTINGS_FILE = "settings.json"
 
@@ -18,7 +21,7 @@ class Journal:
         process (`int`): number of this process.
 
     Raises:
-        `ValueError`: the folder has results of other settings.
+        `InputError`: the folder has results of other settings.
     """
 
     def __init__(self, folder: str | Path, settings: dict, process: int = 0):
@@ -30,13 +33,11 @@ class Journal:
             old = json.loads(file.read_text("utf-8"))
             changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
             if changed:
-                raise ValueError(
+                raise InputError(
                     f"{folder} has results with other {', '.join(changed)}: remove it, or name another folder."
                 )
         elif process == 0:
-            unfinished = file.with_suffix(".part")
-            unfinished.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
-            os.replace(unfinished, file)
+            write_text(file, json.dumps(settings, indent=2) + "\n")
 
     def read(self) -> dict[str, dict]:
         """Every result by its sample's id; a line that a kill cut off is as if it had never been begun."""

@@ -5,20 +5,8 @@ from itertools import takewhile
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from .processing.processing_emo_llama import EmoLlamaProcessor
-from .processing.visual import Visual
-
-
-def check_labels(labels: list[str]) -> list[str]:
-    """The labels, stripped. Raises `ValueError` when there is none, one is empty or one occurs twice."""
-    if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"`labels` must be a list of words, got {labels!r}.")
-    labels = [label.strip() for label in labels]
-    if not labels or not all(labels):
-        raise ValueError(f"`labels` must name at least one label and none may be empty, got {labels!r}.")
-    if len(set(labels)) < len(labels):
-        raise ValueError(f"`labels` has the same label more than once: {labels!r}.")
-    return labels
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.visual import Visual
 
 
 @torch.inference_mode()

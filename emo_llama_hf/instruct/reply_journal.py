@@ -5,6 +5,8 @@ import os
 import threading
 from pathlib import Path
 
+from ..input_error import InputError
+
 
 class Journal:
     """
@@ -16,7 +18,7 @@ class Journal:
         settings (`dict`): what its entries depend on.
 
     Raises:
-        `ValueError`: the file was begun with other settings, or is no journal.
+        `InputError`: the file was begun with other settings, or is no journal.
     """
 
     def __init__(self, path: str | Path, settings: dict):
@@ -54,14 +56,14 @@ class Journal:
         try:
             return json.loads(line)
         except ValueError as error:
-            raise ValueError(f"{self.path} is damaged at byte {start}: {error}. Remove it to start anew.") from error
+            raise InputError(f"{self.path} is damaged at byte {start}: {error}. Remove it to start anew.") from error
 
     def _check(self, old: dict | None, new: dict) -> None:
         if old is None:
-            raise ValueError(f"{self.path} is no journal: name another output.")
+            raise InputError(f"{self.path} is no journal: name another output.")
         changed = sorted(name for name in new if old.get(name) != new[name])
         if changed:
-            raise ValueError(
+            raise InputError(
                 f"{self.path} was begun with other {', '.join(changed)}: go on with the same, remove it, or name "
                 "another output."
             )

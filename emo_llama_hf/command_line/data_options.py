@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from .records import LAYOUTS, ON_ERROR, Records
+from ..data.record_stream import LAYOUTS, ON_ERROR, Records
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

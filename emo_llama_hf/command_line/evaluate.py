@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..data.options import add_data_options, records_of
-from ..user_error import UserError
+from .data_options import add_data_options, records_of
+from .user_error import UserError
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> int:
     """Evaluate; returns the exit code: 1 when samples could not be read."""
     from accelerate import PartialState
 
-    from .evaluate import evaluate
-    from .load_predictor import load_predictor
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.load_predictor import load_predictor
 
     try:
         predictor, processor = load_predictor(
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _samples(options: argparse.Namespace, labels: list[str]) -> list[dict]:
     from ..data.face_cache import FaceCache, default_cache
-    from ..training.samples import samples_of
+    from ..data.samples import samples_of
 
     folder = Path(options.faces) if options.faces else default_cache(options.data)
     faces = FaceCache(folder) if options.faces or folder.is_dir() else None

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..user_error import UserError
+from .user_error import UserError
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
@@ -21,12 +21,12 @@ def run(options: argparse.Namespace) -> int:
     from transformers import AutoConfig, HfArgumentParser
 
     from ..data.face_cache import FaceCache, default_cache
-    from ..data.options import add_data_options, records_of
-    from ..registration import default_model
-    from .samples import samples_of
-    from .train import train
-    from .training_arguments import EmoLlamaTrainingArguments
-    from .tuning_arguments import TuningArguments
+    from ..data.samples import samples_of
+    from ..default_model import default_model
+    from ..training.train import train
+    from ..training.training_arguments import EmoLlamaTrainingArguments
+    from ..training.tuning_arguments import TuningArguments
+    from .data_options import add_data_options, records_of
 
     parser = HfArgumentParser((TuningArguments, EmoLlamaTrainingArguments), prog="emo-llama train")
     add_data_options(parser)

@@ -1,7 +1,7 @@
 """What the pipeline tells of a visual's faces, as plain dicts."""
 
-from .processing.face_detection import Face
-from .processing.visual import Visual
+from ..processing.face_detection import Face
+from ..processing.visual import Visual
 
 
 def likeliest(perceived: dict[str, dict[str, float]] | None) -> dict[str, dict]:

@@ -13,11 +13,11 @@ from tqdm.auto import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
-from ..modeling.modeling_face_prior import EmoLlamaFacePriorModel
-from .face_batches import FaceBatches
-from .face_crops import FaceCrops
-from .loss_curve import LossCurveCallback
-from .trainable_parts import stay_in_eval
+from ...modeling.modeling_face_prior import EmoLlamaFacePriorModel
+from ..loss_curve import LossCurveCallback
+from ..trainable_parts import stay_in_eval
+from .batches import FaceBatches
+from .crops import FaceCrops
 
 AVERAGE_FILE = "average.safetensors"
 

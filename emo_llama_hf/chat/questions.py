@@ -4,22 +4,18 @@ from typing import Any
 
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 
-from .processing.media_kind import is_video
+from ..closed_set.question import closed_question
+from ..input_error import InputError
+from ..processing.media_kind import is_video
 
 KEYS = ("image", "video", "question", "attributes")
 HOW_TO = "Give a picture, a clip, a dict with `image` or `video`, or chat messages that hold one."
 
 
-def closed_question(kind: str, labels: list[str]) -> str:
-    """The question which of the labels it is; `kind` is `"image"` or `"video"`."""
-    words = ", ".join(labels)
-    return f"What is the emotion of the person in the {kind}? Answer with one of these words: {words}."
-
-
 def check_question(question) -> str:
-    """The question. Raises `ValueError` when it is empty or no text."""
+    """The question. Raises `InputError` when it is empty or no text."""
     if not isinstance(question, str) or not question.strip():
-        raise ValueError(f"`question` must be a text that asks something, got {question!r}.")
+        raise InputError(f"`question` must be a text that asks something, got {question!r}.")
     return question
 
 
@@ -33,7 +29,7 @@ def read_input(inputs, question: str | None, labels: list[str]) -> tuple[list[di
         labels (`list[str]`): of the closed question.
 
     Raises:
-        `ValueError`: a dict without a visual or with unknown keys, a message without `role` or `content`.
+        `InputError`: a dict without a visual or with unknown keys, a message without `role` or `content`.
     """
     if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
         inputs = Chat(inputs)
@@ -43,7 +39,7 @@ def read_input(inputs, question: str | None, labels: list[str]) -> tuple[list[di
     if isinstance(inputs, dict):
         unknown = [key for key in inputs if key not in KEYS]
         if unknown or ("image" in inputs) == ("video" in inputs):
-            raise ValueError(f"`inputs` has the keys {list(inputs)} of which {', '.join(KEYS)} are known. {HOW_TO}")
+            raise InputError(f"`inputs` has the keys {list(inputs)} of which {', '.join(KEYS)} are known. {HOW_TO}")
         kind = "video" if "video" in inputs else "image"
         source, attributes = inputs[kind], inputs.get("attributes")
         if inputs.get("question") is not None:
@@ -59,14 +55,14 @@ def visual_sources(messages: list[dict]) -> list[tuple[Any, bool]]:
     The pictures and clips of all messages in order, and whether each is a clip.
 
     Raises:
-        `ValueError`: there is none, one has no source, or a message's content is neither text nor a list of parts.
+        `InputError`: there is none, one has no source, or a message's content is neither text nor a list of parts.
     """
     found: list[tuple[Any, bool]] = []
     for message in messages:
         content = message["content"]
         for part in [] if isinstance(content, str) else content:
             if not isinstance(part, dict) or "type" not in part:
-                raise ValueError(f"`content` must be a text or a list of dicts that have a `type`, got {content!r}.")
+                raise InputError(f"`content` must be a text or a list of dicts that have a `type`, got {content!r}.")
             kind = part["type"]
             if kind == "image_url":  # OpenAI's way of writing it
                 part = part[kind] if isinstance(part.get(kind), dict) else {"url": part.get(kind)}
@@ -75,8 +71,8 @@ def visual_sources(messages: list[dict]) -> list[tuple[Any, bool]]:
                 continue
             source = next((part[key] for key in (kind, "url", "path", "base64") if part.get(key) is not None), None)
             if source is None:
-                raise ValueError(f"`inputs` has a part of type {kind} without a source. {HOW_TO}")
+                raise InputError(f"`inputs` has a part of type {kind} without a source. {HOW_TO}")
             found.append((source, kind == "video"))
     if not found:
-        raise ValueError(f"`inputs` shows nothing. {HOW_TO}")
+        raise InputError(f"`inputs` shows nothing. {HOW_TO}")
     return found

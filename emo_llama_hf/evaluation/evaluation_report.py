@@ -2,11 +2,11 @@
 
 import json
 import math
-import os
 from collections import defaultdict
 from pathlib import Path
 
 from ..data.label_map import LabelMap
+from ..whole_file import whole_file, write_text
 from .answer_parser import AnswerParser
 from .metrics import calibration_error, emotion_metrics
 
@@ -85,9 +85,7 @@ def _over_folds(folds: dict[str, dict]) -> dict:
 def save_report(report: dict, folder: str | Path) -> None:
     """Write `report.json`, and with matplotlib `confusion-PROTOCOL.png` of each protocol."""
     folder = Path(folder)
-    unfinished = folder / "report.json.part"
-    unfinished.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-    os.replace(unfinished, folder / "report.json")
+    write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     for protocol in PROTOCOLS:
         if protocol in report:
             save_confusion_matrix(report[protocol], folder / f"confusion-{protocol}.png", protocol)
@@ -121,6 +119,5 @@ def save_confusion_matrix(figures: dict, path: str | Path, title: str = "") -> N
         for column, part in enumerate(values):
             color = "white" if part > 0.5 else "black"
             axes.text(column, row, f"{part:.0%}", ha="center", va="center", color=color, fontsize=8)
-    unfinished = Path(f"{path}.part")
-    figure.savefig(unfinished, format="png", dpi=120)
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)

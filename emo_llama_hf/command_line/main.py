@@ -2,25 +2,24 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 from pathlib import Path
 
-from safetensors import SafetensorError
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, TextStreamer, pipeline
+from transformers import TextStreamer, pipeline
 from transformers.utils import logging
 
-from .conversion.cli import add_parser as add_convert
-from .data.cli import add_parser as add_prepare
-from .evaluation.cli import add_parser as add_evaluate
-from .instruct.cli import add_parser as add_instruct
-from .modeling.configuration_emo_llama import EmoLlamaConfig
-from .pipeline import EmotionChatPipeline
-from .processing.media_kind import is_video
-from .registration import default_model
-from .training.cli import add_parser as add_train
+from ..chat.pipeline import EmotionChatPipeline
+from ..conversion.cli import add_parser as add_convert
+from ..input_error import InputError
+from ..load_model import load_model
+from ..processing.media_kind import is_video
+from ..whole_file import whole_file
+from .evaluate import add_parser as add_evaluate
+from .instruct import add_parser as add_instruct
+from .prepare import add_parser as add_prepare
+from .train import add_parser as add_train
 from .user_error import UserError
 
 
@@ -81,16 +80,10 @@ def _positive(text: str) -> int:
 def _pipeline(options: argparse.Namespace) -> EmotionChatPipeline:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    name = options.model or default_model()
     try:
-        config = AutoConfig.from_pretrained(name)
-        if not isinstance(config, EmoLlamaConfig):
-            raise ValueError(f"it is a model of type {config.model_type}, not {EmoLlamaConfig.model_type}")
-        # Loaded here, since `pipeline` puts the tracebacks of its attempts into its error.
-        model = AutoModelForImageTextToText.from_pretrained(name, config=config)
-        processor = AutoProcessor.from_pretrained(name)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"--model {name!r} cannot be loaded: {error}") from error
+        model, processor = load_model(options.model)
+    except InputError as error:
+        raise UserError(str(error).replace("`model`", "--model")) from error
     try:
         return pipeline("emotion-chat", model=model, processor=processor, device=options.device)
     except (ValueError, RuntimeError, AssertionError) as error:
@@ -162,12 +155,11 @@ def _save_annotated(pipe: EmotionChatPipeline, file: str, result: dict, folder: 
     while path.exists():
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
-    unfinished = path.with_name(f".{path.name}.part")
-    if isinstance(drawn, list):
-        drawn[0].save(unfinished, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
-    else:
-        drawn.save(unfinished, format="PNG")
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        if isinstance(drawn, list):
+            drawn[0].save(unfinished, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
+        else:
+            drawn.save(unfinished, format="PNG")
     return path
 
 
@@ -234,7 +226,3 @@ def _sampling(processor) -> str:
     if processor.frame_sampling == "fps":
         return f"{processor.fps} a second" + (f", at most {processor.max_frames}" if processor.max_frames else "")
     return f"{processor.num_frames}, {processor.frame_sampling}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`pipeline("emotion-chat")`: what users give it, what it answers, and how that is drawn."""

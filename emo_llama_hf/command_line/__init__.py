@@ -1,0 +1,1 @@
+"""The command line `emo-llama`: one file a command."""

@@ -1,0 +1,137 @@
+"""The one way to open a model: a folder, a hub id or an adapter, on any device, in any type or quantized."""
+
+from typing import Any
+
+import torch
+from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
+from transformers.utils import find_adapter_config_file, is_bitsandbytes_available
+
+from .default_model import default_model
+from .input_error import InputError
+from .modeling.configuration_emo_llama import EmoLlamaConfig
+
+# Modules of an EmoLlama that are small, or learn, and so are never quantized.
+NEVER_QUANTIZED = ["vision_model", "qformer", "visual_tokens", "face_prior", "face_info_mining", "lm_head"]
+
+
+def load_model(
+    name: str | None = None,
+    *,
+    dtype: str | torch.dtype = "auto",
+    device: str | torch.device | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    load_in_4bit: bool = False,
+    load_in_8bit: bool = False,
+    any_type: bool = False,
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """
+    A model, ready to answer, and its processor.
+
+    Args:
+        name (`str`, *optional*):
+            Folder or hub id of a model, or of a PEFT adapter, which is merged into its base; the package's own
+            checkpoint by default.
+        dtype (`str` or `torch.dtype`, *optional*, defaults to `"auto"`): of the weights; `"auto"` is as stored.
+        device (`str` or `torch.device`, *optional*): where the model goes; it stays on the CPU by default.
+        device_map (`str` or `dict`, *optional*): instead of `device`, how it is spread over devices: `"auto"`, say.
+        load_in_4bit, load_in_8bit (`bool`, *optional*, defaults to `False`):
+            Quantize the language model while it is loaded, with bitsandbytes on CUDA: NF4 with double quantization as
+            in QLoRA (arXiv 2305.14314), or LLM.int8 (arXiv 2208.07339).
+        any_type (`bool`, *optional*, defaults to `False`):
+            Whether another image-text-to-text model than an EmoLlama will do.
+
+    Returns:
+        `tuple[PreTrainedModel, ProcessorMixin]`: the model, in evaluation mode, and its processor.
+
+    Raises:
+        `InputError`: there is no such model, it cannot be read, is of another type, or the device cannot be used.
+        `ImportError`: quantization without bitsandbytes.
+    """
+    name = name or default_model()
+    if device is not None and device_map is not None:
+        raise InputError("`device` and `device_map` both say where the model goes: give one of them.")
+    quantization = _quantization(load_in_4bit, load_in_8bit) if load_in_4bit or load_in_8bit else None
+    if quantization is not None and device_map is None:
+        device_map = {"": device or "cuda"}  # quantized weights cannot be moved later
+    try:
+        model = load_weights(
+            name, dtype=dtype, device_map=device_map, quantization_config=quantization, any_type=any_type
+        )
+        processor = AutoProcessor.from_pretrained(name)
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"`model`: {name!r} cannot be loaded: {error}") from error
+    if device is not None and quantization is None:
+        try:
+            model = model.to(torch.device(device))  # type: ignore[arg-type]
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+            raise InputError(f"`device`: {str(device)!r} cannot be used: {error}") from error
+    return model.eval(), processor
+
+
+def load_weights(
+    name: str,
+    *,
+    config: PreTrainedConfig | None = None,
+    quantization_config: BitsAndBytesConfig | None = None,
+    any_type: bool = False,
+    **kwargs: Any,
+) -> PreTrainedModel:
+    """
+    The model of [`load_model`] alone, raising what transformers raises.
+
+    `AutoModelForImageTextToText.from_pretrained` opens an adapter too, but transformers 5.17 then forgets the parts
+    that were saved as a whole beside it.
+
+    Args:
+        name, any_type: see [`load_model`].
+        config (`PreTrainedConfig`, *optional*): of the model, or of an adapter's base.
+        quantization_config (`BitsAndBytesConfig`, *optional*)
+        kwargs: of `from_pretrained`, such as `dtype` and `token`.
+    """
+    base = name
+    if find_adapter_config_file(name) is not None:
+        base = PeftConfig.from_pretrained(name).base_model_name_or_path or name
+    config = config or AutoConfig.from_pretrained(base)
+    if not any_type and not isinstance(config, EmoLlamaConfig):
+        raise InputError(
+            f"`model`: {name!r} is a model of type {config.model_type}, not {EmoLlamaConfig.model_type}: "
+            "give an EmoLlama."
+        )
+    if quantization_config is not None:
+        kwargs["quantization_config"] = quantization_config
+    model = AutoModelForImageTextToText.from_pretrained(base, config=config, **kwargs)
+    if base == name:
+        return model
+    adapted = PeftModel.from_pretrained(model, name)
+    # Merging into quantized weights would round the adapter away.
+    return adapted.merge_and_unload() if quantization_config is None else adapted.get_base_model()
+
+
+def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> BitsAndBytesConfig:
+    name = "load_in_4bit" if load_in_4bit else "load_in_8bit"
+    if load_in_4bit and load_in_8bit:
+        raise InputError("`load_in_4bit` and `load_in_8bit` were both given: choose one.")
+    if not torch.cuda.is_available():
+        raise InputError(f"`{name}` needs a CUDA device, and there is none: leave it out.")
+    if not is_bitsandbytes_available():
+        raise ImportError(f"`{name}` needs bitsandbytes: `pip install bitsandbytes`.")
+    return BitsAndBytesConfig(
+        load_in_4bit=load_in_4bit,
+        load_in_8bit=load_in_8bit,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=NEVER_QUANTIZED,
+    )

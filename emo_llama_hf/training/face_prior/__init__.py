@@ -1,0 +1,1 @@
+"""Training of a face prior, before an EmoLlama is built around it."""

@@ -41,7 +41,7 @@ AUTO_MAP = {
 _CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d*)")
 
 
-def _build(config, config_class: Any, **defaults) -> PreTrainedConfig:
+def _build(config: PreTrainedConfig | dict[str, Any] | None, config_class: Any, **defaults: Any) -> PreTrainedConfig:
     """A sub-configuration from `None` (the defaults), a dict or a configuration; a dict may name its `model_type`."""
     if isinstance(config, PreTrainedConfig):
         return config
@@ -83,8 +83,8 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
 
     def __init__(
         self,
-        backbone_config=None,
-        decoder_config=None,
+        backbone_config: PreTrainedConfig | dict[str, Any] | None = None,
+        decoder_config: SamMaskDecoderConfig | dict[str, Any] | None = None,
         image_size: int = 224,
         tasks: list[str] | None = None,
         average_mirrored: bool = False,
@@ -96,8 +96,8 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
         num_landmarks: int = 68,
         num_visibility: int = 29,
         initializer_range: float = 0.02,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         self.backbone_config = _build(
             backbone_config,
             AutoConfig,
@@ -130,7 +130,8 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
     @property
     def hidden_size(self) -> int:
         """Channels of the face embedding map."""
-        return self.decoder_config.hidden_size
+        width: int = self.decoder_config.hidden_size
+        return width
 
     @property
     def perceived_labels(self) -> dict[str, list[str]]:
@@ -171,10 +172,10 @@ class EmoLlamaConfig(PreTrainedConfig):
 
     def __init__(
         self,
-        vision_config=None,
-        qformer_config=None,
-        face_config=None,
-        text_config=None,
+        vision_config: InstructBlipVisionConfig | dict[str, Any] | None = None,
+        qformer_config: InstructBlipQFormerConfig | dict[str, Any] | None = None,
+        face_config: EmoLlamaFaceConfig | dict[str, Any] | None = None,
+        text_config: PreTrainedConfig | dict[str, Any] | None = None,
         num_query_tokens: int = 32,
         content_tokens: str = "mean",
         projector_depth: int = 2,
@@ -182,8 +183,8 @@ class EmoLlamaConfig(PreTrainedConfig):
         emotion_labels: list[str] | None = None,
         initializer_range: float = 0.02,
         tie_word_embeddings: bool | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         self.vision_config = _build(vision_config, InstructBlipVisionConfig, initializer_range=0.02)
         self.qformer_config = _build(qformer_config, InstructBlipQFormerConfig, vocab_size=30523)
         self.text_config = _build(text_config, AutoConfig, model_type="llama")
@@ -220,7 +221,8 @@ class EmoLlamaConfig(PreTrainedConfig):
     @property
     def patches_per_side(self) -> int:
         """Patches along one side of a frame."""
-        return self.vision_config.image_size // self.vision_config.patch_size
+        patches: int = self.vision_config.image_size // self.vision_config.patch_size
+        return patches
 
     @property
     def grid_size(self) -> int | None:

@@ -1,6 +1,7 @@
 """EmoLlama: vision encoder, Q-Former, face prior and Face Info Mining in front of a language model."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,14 +16,16 @@ from transformers import (
 from transformers import initialization as init
 from transformers.modeling_outputs import (
     BaseModelOutput,
+    BaseModelOutputWithCrossAttentions,
     BaseModelOutputWithPast,
     BaseModelOutputWithPooling,
     CausalLMOutputWithPast,
 )
+from transformers.models.sam.modeling_sam import SamAttention
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple, torch_compilable_check
 from transformers.utils.generic import merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .configuration_emo_llama import EmoLlamaConfig
 from .modeling_face_info_mining import EmoLlamaFaceInfoMining, EmoLlamaGatedFaceAttention
@@ -54,6 +57,8 @@ NO_FACE_PRIOR = (
 @dataclass
 class EmoLlamaModelOutputWithPast(BaseModelOutputWithPast):
     """
+    What [`EmoLlamaModel`] gives: what a language model does, and the visual tokens.
+
     Args:
         image_hidden_states (`torch.FloatTensor` of shape `(visual tokens of the batch, E)`, *optional*):
             Visual tokens; pass them back as `visual_embeds` to skip the encoders.
@@ -65,6 +70,8 @@ class EmoLlamaModelOutputWithPast(BaseModelOutputWithPast):
 @dataclass
 class EmoLlamaCausalLMOutputWithPast(CausalLMOutputWithPast):
     """
+    What [`EmoLlamaForConditionalGeneration`] gives: what a language model with a head does, and the visual tokens.
+
     Args:
         image_hidden_states (`torch.FloatTensor` of shape `(visual tokens of the batch, E)`, *optional*):
             Visual tokens; pass them back as `visual_embeds` to skip the encoders.
@@ -73,7 +80,34 @@ class EmoLlamaCausalLMOutputWithPast(CausalLMOutputWithPast):
     image_hidden_states: torch.Tensor | None = None
 
 
+@dataclass
+class EmoLlamaImageFeatures(BaseModelOutputWithPooling):
+    """
+    What [`~EmoLlamaModel.get_image_features`] gives. In the shapes, F is frames, N patches, D the vision encoder's
+    width and E the language model's.
+
+    Args:
+        last_hidden_state (`torch.FloatTensor` of shape `(F, N + 1, D)`):
+            Raw vision features; pass them back as `vision_features` to skip the vision encoder.
+        pooler_output (`torch.FloatTensor` of shape `(F, tokens a frame, E)`): visual tokens.
+        hidden_states (`tuple(torch.FloatTensor)` of shapes `(F, N + 1, D)`, *optional*):
+            With `output_hidden_states=True`, the vision encoder's embeddings and the output of each of its layers.
+        attentions (`tuple(torch.FloatTensor)` of shapes `(F, heads, N + 1, N + 1)`, *optional*):
+            With `output_attentions=True`, the vision encoder's attention weights.
+        face_hidden_states (`tuple(torch.FloatTensor)` of shapes `(F, N, D)`, *optional*):
+            With `output_hidden_states=True` and faces, the patch features before and after Face Info Mining.
+        cross_attentions (`tuple(torch.FloatTensor)` of shapes `(F, heads, N, keys)`, *optional*):
+            With `output_attentions=True` and faces, how Face Info Mining's patches attend to the cells of the face map
+            (global) and to the landmarks (local). Like all attention weights, only `"eager"` attention gives them.
+    """
+
+    face_hidden_states: tuple[torch.Tensor, ...] | None = None
+    cross_attentions: tuple[torch.Tensor, ...] | None = None
+
+
 class EmoLlamaPreTrainedModel(PreTrainedModel):
+    """What the models have in common: how they are initialized, placed and attend."""
+
     config_class = EmoLlamaConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
@@ -87,7 +121,7 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, EmoLlamaModel):
             init.normal_(module.query_tokens, std=self.config.initializer_range)
@@ -104,7 +138,8 @@ class EmoLlamaVisionModel(InstructBlipVisionModel):
     @capture_outputs(tie_last_hidden_states=False)
     def forward(self, pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> BaseModelOutput:
         """Frames (F, 3, H, W) to raw features (F, 1 + N, D)."""
-        return self.encoder(inputs_embeds=self.embeddings(pixel_values), **kwargs)
+        features: BaseModelOutput = self.encoder(inputs_embeds=self.embeddings(pixel_values), **kwargs)
+        return features
 
 
 class EmoLlamaModel(EmoLlamaPreTrainedModel):
@@ -113,7 +148,12 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
 
     Sizes in the shapes below: B samples of T tokens; V visuals (images or clips) of F frames together; Q-Former
     questions of L tokens; E the language model's width.
+
+    Args:
+        config ([`EmoLlamaConfig`])
     """
+
+    _can_record_outputs = {"cross_attentions": OutputRecorder(SamAttention, index=1, layer_name="face_info_mining")}
 
     def __init__(self, config: EmoLlamaConfig):
         super().__init__(config)
@@ -131,7 +171,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.language_model.get_input_embeddings()
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.language_model.set_input_embeddings(value)
@@ -143,6 +184,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         Args:
             face_pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): face crops, from the image processor.
 
+        Returns:
+            `EmoLlamaFaceAnalysis`, in float32.
+
         Raises:
             `ValueError`: the model has no face prior (`config.face_config` is `None`) or pixels are not finite.
         """
@@ -151,10 +195,20 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         _check_pixels("face_pixel_values", face_pixel_values)
         return self.face_prior.analyze(face_pixel_values.to(self.face_prior.device))
 
-    def get_face_features(self, face_pixel_values: torch.Tensor) -> EmoLlamaFacePriorOutput:
+    def get_face_features(
+        self, face_pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> EmoLlamaFacePriorOutput:
         """
-        The face prior's raw outputs for face crops (F, 3, h, w): its `face_map` and `landmarks`, passed back as
-        `face_map` and `face_landmarks`, spare another look at the crops.
+        The face prior's raw outputs: `face_map` and `landmarks`, passed back as `face_map` and `face_landmarks`, spare
+        another look at the crops, and [`~EmoLlamaModel.perceived_attributes`] reads them.
+
+        Args:
+            face_pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): face crops, from the image processor.
+            output_hidden_states, output_attentions (`bool`, *optional*, default to those of `config.face_config`):
+                Whether to give what the face prior computed on the way.
+
+        Returns:
+            `EmoLlamaFacePriorOutput`
 
         Raises:
             `ValueError`: the model has no face prior (`config.face_config` is `None`) or pixels are not finite.
@@ -162,7 +216,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         if self.face_prior is None:
             raise ValueError(NO_FACE_PRIOR)
         _check_pixels("face_pixel_values", face_pixel_values)
-        return self.face_prior(face_pixel_values, return_dict=True)
+        features: EmoLlamaFacePriorOutput = self.face_prior(face_pixel_values, return_dict=True, **kwargs)
+        return features
 
     @can_return_tuple
     def get_image_features(
@@ -177,7 +232,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         face_map: torch.Tensor | None = None,
         face_landmarks: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> BaseModelOutputWithPooling:
+    ) -> EmoLlamaImageFeatures:
         """
         Visual tokens of every frame.
 
@@ -196,9 +251,14 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             face_landmarks (`torch.FloatTensor` of shape `(F, landmarks, 2)`, *optional*):
                 Its landmarks, given with `face_map`.
 
+            output_hidden_states, output_attentions (`bool`, *optional*, default to those of `config`):
+                Whether to give what the vision encoder and Face Info Mining computed on the way.
+
         Returns:
-            `BaseModelOutputWithPooling`: `last_hidden_state` (F, N + 1, D), the raw vision features; `pooler_output`
-            (F, tokens a frame, E), the visual tokens; on request the vision encoder's `hidden_states`, `attentions`.
+            `EmoLlamaImageFeatures`, or a `tuple` with `return_dict=False`.
+
+        Raises:
+            `ValueError`: an input is missing, given twice, not finite, or of another number of frames or visuals.
         """
         if frame_counts is None or qformer_input_ids is None:
             raise ValueError("Visual inputs need `frame_counts` and `qformer_input_ids`: the processor makes them.")
@@ -226,6 +286,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             self.vision_model.post_layernorm(raw), frame_counts, qformer_input_ids, qformer_attention_mask
         )
         features = raw[:, 1:]
+        face_hidden_states = cross_attentions = None
         if face_pixel_values is not None:
             if face_map is not None:
                 raise ValueError("Give only one of `face_pixel_values` and `face_map`.")
@@ -234,29 +295,53 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         if (face_map is None) != (face_landmarks is None):
             raise ValueError("Give both or neither of `face_map` and `face_landmarks`.")
         if face_map is not None and face_landmarks is not None:
-            if self.face_info_mining is None:
-                raise ValueError(NO_FACE_PRIOR)
-            if face_mask is None:
-                face_mask = torch.ones(face_map.shape[0], dtype=torch.bool)
-            torch_compilable_check(
-                face_map.shape[0] == face_landmarks.shape[0] == features.shape[0] == face_mask.shape[0],
-                lambda: (
-                    f"`face_pixel_values` (or `face_map`, `face_landmarks`) and `face_mask` must have a row a frame, "
-                    f"not {face_map.shape[0]}, {face_landmarks.shape[0]} and {face_mask.shape[0]} for "
-                    f"{features.shape[0]} frames."
-                ),
-            )
-            features = self.face_info_mining(
-                features, face_map, face_landmarks, face_mask.to(features.device, torch.bool)
-            )
-        return BaseModelOutputWithPooling(
+            mined = self._mine_faces(features, face_map, face_landmarks, face_mask, return_dict=True, **kwargs)
+            if kwargs.get("output_hidden_states", self.config.output_hidden_states):
+                face_hidden_states = (features, mined.last_hidden_state)
+            features, cross_attentions = mined.last_hidden_state, mined.cross_attentions
+        return EmoLlamaImageFeatures(
             last_hidden_state=raw,
             pooler_output=self.visual_tokens(features, queries),
             hidden_states=vision.hidden_states,
             attentions=vision.attentions,
+            face_hidden_states=face_hidden_states,
+            cross_attentions=cross_attentions,
         )
 
-    def _aggregate_clues(self, features, frame_counts, input_ids, attention_mask) -> torch.Tensor:
+    @capture_outputs
+    def _mine_faces(
+        self,
+        features: torch.Tensor,
+        face_map: torch.Tensor,
+        face_landmarks: torch.Tensor,
+        face_mask: torch.Tensor | None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutputWithCrossAttentions:
+        """Patch features (F, N, D) that looked at the face prior and, on request, where they looked."""
+        if self.face_info_mining is None:
+            raise ValueError(NO_FACE_PRIOR)
+        if face_mask is None:
+            face_mask = torch.ones(face_map.shape[0], dtype=torch.bool)
+        torch_compilable_check(
+            face_map.shape[0] == face_landmarks.shape[0] == features.shape[0] == face_mask.shape[0],
+            lambda: (
+                f"`face_pixel_values` (or `face_map`, `face_landmarks`) and `face_mask` must have a row a frame, "
+                f"not {face_map.shape[0]}, {face_landmarks.shape[0]} and {face_mask.shape[0]} for "
+                f"{features.shape[0]} frames."
+            ),
+        )
+        face_mask = face_mask.to(features.device, torch.bool)
+        return BaseModelOutputWithCrossAttentions(
+            last_hidden_state=self.face_info_mining(features, face_map, face_landmarks, face_mask)
+        )
+
+    def _aggregate_clues(
+        self,
+        features: torch.Tensor,
+        frame_counts: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+    ) -> torch.Tensor:
         """The Q-Former's queries (F, Q, H) after they looked at normed features (F, 1 + N, D), question in mind."""
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -271,7 +356,37 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             query_embeds=self.query_tokens.expand(frames, -1, -1),
             encoder_hidden_states=features,
         )
-        return outputs.last_hidden_state[:, : self.config.num_query_tokens]
+        queries: torch.Tensor = outputs.last_hidden_state[:, : self.config.num_query_tokens]
+        return queries
+
+    def get_placeholder_mask(
+        self, input_ids: torch.Tensor, inputs_embeds: torch.Tensor, image_features: torch.Tensor | None
+    ) -> torch.Tensor:
+        """
+        Where the visual tokens go, once it is known that there is one placeholder for each.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(B, T)`):
+                Tokens; the placeholder need not have an embedding, so embeddings alone do not tell where one stands.
+            inputs_embeds (`torch.FloatTensor` of shape `(B, T, E)`): embeddings that the visual tokens go into.
+            image_features (`torch.FloatTensor` of shape `(visual tokens, E)`, *optional*): visual tokens, if any.
+
+        Returns:
+            `torch.BoolTensor` of shape `(B, T, 1)`: True at the placeholders, on the device of `inputs_embeds`.
+
+        Raises:
+            `ValueError`: placeholders and visual tokens differ in number.
+        """
+        placeholders: torch.Tensor = input_ids == self.config.image_token_id
+        count = 0 if image_features is None else image_features.shape[0]
+        torch_compilable_check(
+            placeholders.sum() == count,
+            lambda: (
+                f"`input_ids` has {int(placeholders.sum())} visual placeholders, but the visual inputs give {count} "
+                f"visual tokens ({self.config.tokens_per_frame} a frame): give one placeholder for each."
+            ),
+        )
+        return placeholders.unsqueeze(-1).to(inputs_embeds.device)
 
     @can_return_tuple
     def forward(
@@ -294,6 +409,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         **kwargs: Unpack[TransformersKwargs],
     ) -> EmoLlamaModelOutputWithPast:
         """
+        Hidden states of the language model over text and visual tokens.
+
         Args:
             input_ids (`torch.LongTensor` of shape `(B, T)`):
                 Tokens; `config.image_token_id` stands wherever a visual token goes, frame after frame.
@@ -302,6 +419,11 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 See [`~EmoLlamaModel.get_image_features`].
             visual_embeds (`torch.FloatTensor` of shape `(visual tokens, E)`, *optional*):
                 Visual tokens computed before, instead of `pixel_values`.
+            attention_mask, position_ids, past_key_values, inputs_embeds (*optional*):
+                As of the language model; `inputs_embeds` cannot have visual inputs beside them.
+
+        Returns:
+            `EmoLlamaModelOutputWithPast`, or a `tuple` with `return_dict=False`.
 
         Raises:
             `ValueError`: visual tokens and placeholders differ in number, or an input is missing.
@@ -312,19 +434,25 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             if visual_embeds is not None or (pixel_values is not None and vision_features is not None):
                 raise ValueError("Give only one of `pixel_values`, `vision_features` and `visual_embeds`.")
             visual_embeds = self.get_image_features(
-                pixel_values,
-                frame_counts,
-                qformer_input_ids,
-                qformer_attention_mask,
-                face_pixel_values,
-                face_mask,
-                vision_features,
-                face_map,
-                face_landmarks,
+                pixel_values=pixel_values,
+                frame_counts=frame_counts,
+                qformer_input_ids=qformer_input_ids,
+                qformer_attention_mask=qformer_attention_mask,
+                face_pixel_values=face_pixel_values,
+                face_mask=face_mask,
+                vision_features=vision_features,
+                face_map=face_map,
+                face_landmarks=face_landmarks,
                 return_dict=True,
             ).pooler_output.flatten(0, 1)
         if input_ids is not None:
-            inputs_embeds = self._embed(input_ids, visual_embeds)
+            # The placeholder may lie outside the embedding table, so that a converted vocabulary keeps its size.
+            text_ids = input_ids.masked_fill(input_ids == self.config.image_token_id, 0)
+            embeds: torch.Tensor = self.get_input_embeddings()(text_ids)
+            placeholders = self.get_placeholder_mask(input_ids, embeds, visual_embeds)
+            if visual_embeds is not None:
+                embeds = embeds.masked_scatter(placeholders, visual_embeds.to(embeds.device, embeds.dtype))
+            inputs_embeds = embeds
         elif visual_embeds is not None:
             raise ValueError(
                 "Visual inputs need `input_ids`, whose placeholders say where they go, not `inputs_embeds`."
@@ -344,27 +472,14 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             image_hidden_states=visual_embeds,
         )
 
-    def _embed(self, input_ids: torch.Tensor, visual_embeds: torch.Tensor | None) -> torch.Tensor:
-        """Embeddings (B, T, E) of text tokens, with visual tokens where their placeholders are."""
-        placeholders = input_ids == self.config.image_token_id
-        # The placeholder may lie outside the embedding table, so that a converted vocabulary keeps its size.
-        inputs_embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
-        count = 0 if visual_embeds is None else visual_embeds.shape[0]
-        torch_compilable_check(
-            placeholders.sum() == count,
-            lambda: (
-                f"`input_ids` has {int(placeholders.sum())} visual placeholders, but the visual inputs give {count} "
-                f"visual tokens ({self.config.tokens_per_frame} a frame): give one placeholder for each."
-            ),
-        )
-        if visual_embeds is None:
-            return inputs_embeds
-        visual_embeds = visual_embeds.to(inputs_embeds.device, inputs_embeds.dtype)
-        return inputs_embeds.masked_scatter(placeholders.unsqueeze(-1).to(inputs_embeds.device), visual_embeds)
-
 
 class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin):
-    """EmoLlama with a language modelling head: images, clips or a chat and a question in, an answer out."""
+    """
+    EmoLlama with a language modelling head: images, clips or a chat and a question in, an answer out.
+
+    Args:
+        config ([`EmoLlamaConfig`])
+    """
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
@@ -384,14 +499,20 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
     def set_output_embeddings(self, value: nn.Linear) -> None:
         self.lm_head = value
 
-    def get_image_features(self, *args, **kwargs) -> BaseModelOutputWithPooling:
-        return self.model.get_image_features(*args, **kwargs)
+    def get_image_features(self, *args: Any, **kwargs: Any) -> EmoLlamaImageFeatures:
+        """See [`~EmoLlamaModel.get_image_features`]."""
+        features: EmoLlamaImageFeatures = self.model.get_image_features(*args, **kwargs)
+        return features
 
     def analyze_faces(self, face_pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
+        """See [`~EmoLlamaModel.analyze_faces`]."""
         return self.model.analyze_faces(face_pixel_values)
 
-    def get_face_features(self, face_pixel_values: torch.Tensor) -> EmoLlamaFacePriorOutput:
-        return self.model.get_face_features(face_pixel_values)
+    def get_face_features(
+        self, face_pixel_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> EmoLlamaFacePriorOutput:
+        """See [`~EmoLlamaModel.get_face_features`]."""
+        return self.model.get_face_features(face_pixel_values, **kwargs)
 
     @can_return_tuple
     def forward(
@@ -416,12 +537,17 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         **kwargs: Unpack[TransformersKwargs],
     ) -> EmoLlamaCausalLMOutputWithPast:
         """
+        Next-token logits, and their loss where there are labels.
+
         Args:
             labels (`torch.LongTensor` of shape `(B, T)`, *optional*): next-token targets, -100 where there is no loss.
             logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0):
                 Compute only the last so many logits (0: all), or those at these positions.
 
-        The other arguments are those of [`EmoLlamaModel`].
+        The other arguments, and the errors, are those of [`EmoLlamaModel`].
+
+        Returns:
+            `EmoLlamaCausalLMOutputWithPast`, or a `tuple` with `return_dict=False`.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -457,25 +583,36 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             image_hidden_states=outputs.image_hidden_states,
         )
 
-    def prepare_inputs_for_generation(self, input_ids, is_first_iteration: bool = False, **kwargs):
+    def prepare_inputs_for_generation(
+        self, input_ids: torch.Tensor, is_first_iteration: bool = False, **kwargs: Any
+    ) -> dict[str, Any]:
         """Keep the visual inputs for the prefill only: later steps find them in the cache."""
         if not is_first_iteration and kwargs.get("use_cache", True):
             kwargs = {key: value for key, value in kwargs.items() if key not in VISUAL_INPUTS}
-        return super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
+            input_ids, is_first_iteration=is_first_iteration, **kwargs
+        )
+        return inputs
 
     def _expand_inputs_for_generation(
-        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, **model_kwargs
-    ):
+        self,
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: torch.Tensor | None = None,
+        **model_kwargs: Any,
+    ) -> tuple[torch.Tensor | None, dict[str, Any]]:
         """Repeat samples for beams and return sequences; visual inputs, which are not one a sample, follow theirs."""
         visual = {key: model_kwargs.pop(key) for key in VISUAL_INPUTS if model_kwargs.get(key) is not None}
-        if expand_size > 1 and visual:
+        if expand_size > 1 and visual and input_ids is not None:
             visual = self._repeat_visual_inputs(visual, input_ids, expand_size)
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
         )
         return input_ids, {**model_kwargs, **visual}
 
-    def _repeat_visual_inputs(self, visual: dict, input_ids: torch.Tensor, times: int) -> dict:
+    def _repeat_visual_inputs(
+        self, visual: dict[str, torch.Tensor], input_ids: torch.Tensor, times: int
+    ) -> dict[str, torch.Tensor]:
         """Repeat each sample's frames, visuals or visual tokens `times` times, one sample after the other."""
         tokens = (input_ids == self.config.image_token_id).sum(1).tolist()  # visual tokens of each sample
         frames = [count // self.config.tokens_per_frame for count in tokens]
@@ -491,12 +628,13 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
                 visuals.append(taken)
             sizes |= dict.fromkeys(("frame_counts", "qformer_input_ids", "qformer_attention_mask"), visuals)
         return {
-            key: torch.cat([rows for part in value.split(sizes.get(key, frames)) for rows in [part] * times])
+            key: torch.cat([rows for part in torch.split(value, sizes.get(key, frames)) for rows in [part] * times])
             for key, value in visual.items()
         }
 
 
 def _check_pixels(name: str, pixels: torch.Tensor) -> None:
+    """Raise `ValueError` for what are no pixels of frames: another shape, or NaN."""
     if pixels.ndim != 4 or pixels.shape[1] != 3:
         raise ValueError(f"`{name}` must have shape (frames, 3, height, width), got {tuple(pixels.shape)}.")
     torch_compilable_check(

@@ -9,7 +9,12 @@ from .modeling_face_prior import EmoLlamaFourierPosition, cell_centres
 
 
 class EmoLlamaGatedFaceAttention(nn.Module):
-    """Frame features attend to face features; the result is added through a gate that starts at zero."""
+    """
+    Frame features attend to face features; the result is added through a gate that starts at zero.
+
+    Args:
+        config ([`EmoLlamaConfig`]): with a `face_config`.
+    """
 
     def __init__(self, config: EmoLlamaConfig):
         super().__init__()
@@ -21,10 +26,18 @@ class EmoLlamaGatedFaceAttention(nn.Module):
         self.gate = nn.Parameter(torch.zeros(1))
 
     def forward(self, features: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """features (F, N, D), keys and values (F, M, C) to the gated update (F, N, D)."""
+        """
+        Args:
+            features (`torch.FloatTensor` of shape `(F, N, D)`): patch features of each frame.
+            keys, values (`torch.FloatTensor` of shape `(F, M, C)`): the face features that they attend to.
+
+        Returns:
+            `torch.FloatTensor` of shape `(F, N, D)`: what to add to the features.
+        """
         query = self.query(self.norm(features)).unsqueeze(1)  # F, 1, N, C
         attended, _ = self.attention(query=query, key=keys.unsqueeze(1), value=values.unsqueeze(1))
-        return self.gate.tanh() * self.output(attended.squeeze(1))
+        update: torch.Tensor = self.gate.tanh() * self.output(attended.squeeze(1))
+        return update
 
 
 class EmoLlamaFaceInfoMining(nn.Module):
@@ -32,6 +45,9 @@ class EmoLlamaFaceInfoMining(nn.Module):
     Face Info Mining (EMO-LLaMA, section "Face Info Mining"; global and local are the paper's, the rest is ours).
     *Global*: frame features attend to the face embedding map. *Local*: they attend to landmark tokens, the map
     sampled at each landmark plus where and which landmark it is. With both gates at zero the features do not change.
+
+    Args:
+        config ([`EmoLlamaConfig`]): with a `face_config`.
     """
 
     def __init__(self, config: EmoLlamaConfig):
@@ -52,6 +68,9 @@ class EmoLlamaFaceInfoMining(nn.Module):
             face_map (`torch.FloatTensor` of shape `(F, C, h, w)`): face embedding map of each frame's crop.
             landmarks (`torch.FloatTensor` of shape `(F, L, 2)`): x, y of its landmarks, in [-1, 1].
             face_mask (`torch.BoolTensor` of shape `(F,)`): frames without a face stay as they are.
+
+        Returns:
+            `torch.FloatTensor` of shape `(F, N, D)`: the features and what they found in the face.
         """
         landmarks = landmarks.to(face_map.dtype)
         sampled = nn.functional.grid_sample(
@@ -62,7 +81,7 @@ class EmoLlamaFaceInfoMining(nn.Module):
         grid = self.position(cell_centres(face_map)).flatten(0, 1)  # h*w, C
         numbers = torch.arange(landmarks.shape[1], device=landmarks.device)
         where = self.position(landmarks) + self.landmark_embedding(numbers)  # F, L, C
-        update = self.global_attention(features, keys=pixels + grid, values=pixels)
+        update: torch.Tensor = self.global_attention(features, keys=pixels + grid, values=pixels)
         update = update + self.local_attention(features, keys=sampled + where, values=sampled + where)
         return features + update.masked_fill(~face_mask[:, None, None], 0)
 

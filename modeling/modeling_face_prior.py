@@ -1,5 +1,6 @@
 """The face prior: FaceXFormer composed from transformers' modules."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -7,8 +8,16 @@ import torch
 from torch import nn
 from transformers import AutoBackbone, PreTrainedModel
 from transformers import initialization as init
-from transformers.models.sam.modeling_sam import SamFeedForward, SamLayerNorm, SamTwoWayTransformer
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.models.sam.modeling_sam import (
+    SamAttention,
+    SamFeedForward,
+    SamLayerNorm,
+    SamTwoWayAttentionBlock,
+    SamTwoWayTransformer,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .configuration_emo_llama import EmoLlamaFaceConfig
 
@@ -16,7 +25,7 @@ from .configuration_emo_llama import EmoLlamaFaceConfig
 @dataclass
 class EmoLlamaFacePriorOutput(ModelOutput):
     """
-    A task that is not among the configuration's `tasks` has no output.
+    What [`EmoLlamaFacePriorModel`] gives. A task that is not among the configuration's `tasks` has no output.
 
     Args:
         face_map (`torch.FloatTensor` of shape `(F, C, h/4, w/4)`): the fused face embedding map.
@@ -27,7 +36,14 @@ class EmoLlamaFacePriorOutput(ModelOutput):
         attribute_logits (`torch.FloatTensor` of shape `(F, attributes)`): one logit an attribute.
         visibility_logits (`torch.FloatTensor` of shape `(F, num_visibility)`): one logit a landmark.
         age_logits, gender_logits, race_logits (`torch.FloatTensor` of shape `(F, classes)`).
-        parsing_logits (`torch.FloatTensor` of shape `(F, parsing classes, h, w)`, *optional*).
+        parsing_logits (`torch.FloatTensor` of shape `(F, parsing classes, h, w)`, *optional*): with `output_parsing`.
+        hidden_states (`tuple(torch.FloatTensor)` of shapes `(F, 1, tokens, C)`, *optional*):
+            With `output_hidden_states=True`, the task tokens after each block of the decoder.
+        attentions (`tuple(torch.FloatTensor)` of shapes `(F, heads, tokens, tokens)`, *optional*):
+            With `output_attentions=True`, how the task tokens attend to each other in each block.
+        cross_attentions (`tuple(torch.FloatTensor)` of shapes `(F, heads, tokens, h/4 * w/4)`, *optional*):
+            With `output_attentions=True`, where in the face map the task tokens look, in each block and at the end.
+            Like all attention weights, only `"eager"` attention gives them.
     """
 
     face_map: torch.Tensor | None = None
@@ -40,6 +56,9 @@ class EmoLlamaFacePriorOutput(ModelOutput):
     gender_logits: torch.Tensor | None = None
     race_logits: torch.Tensor | None = None
     parsing_logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    cross_attentions: tuple[torch.Tensor, ...] | None = None
 
 
 @dataclass
@@ -65,7 +84,12 @@ class EmoLlamaFaceAnalysis(ModelOutput):
 
 
 class EmoLlamaFourierPosition(nn.Module):
-    """Random Fourier features of points; `frequencies` (2, C/2) are fixed weights."""
+    """
+    Random Fourier features of points; `frequencies` (2, C/2) are fixed weights.
+
+    Args:
+        channels (`int`): C, the number of features.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -90,6 +114,12 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
     Facial analysis network (FaceXFormer, arXiv 2403.12960; network/models/facexformer.py): a backbone's four feature
     maps are projected, resized to the finest and fused; task tokens and the fused map attend to each other; every
     token has a head.
+
+    Args:
+        config ([`EmoLlamaFaceConfig`])
+
+    Raises:
+        `ValueError`: `config.backbone_config` does not give four feature maps.
     """
 
     config_class = EmoLlamaFaceConfig
@@ -100,6 +130,14 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flash_attn = True
     _no_split_modules = ["SamTwoWayAttentionBlock"]
+    _can_record_outputs = {
+        "hidden_states": OutputRecorder(SamTwoWayAttentionBlock, index=0, capture_initial_hidden_state=False),
+        "attentions": OutputRecorder(SamAttention, index=1, layer_name="self_attn"),
+        "cross_attentions": [
+            OutputRecorder(SamAttention, index=1, layer_name="cross_attn_token_to_image"),
+            OutputRecorder(SamAttention, index=1, layer_name="final_attn_token_to_image"),
+        ],
+    }
 
     def __init__(self, config: EmoLlamaFaceConfig):
         super().__init__(config)
@@ -148,7 +186,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, EmoLlamaFourierPosition):
             init.normal_(module.frequencies)
@@ -161,6 +199,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
         return (straight + mirrored.flip(-1)) / 2
 
     def _fused(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """The backbone's maps of crops (F, 3, h, w), projected and fused to one (F, C, h/4, w/4)."""
         maps = self.backbone(pixel_values).feature_maps
         size = maps[0].shape[-2:]
         projected = [
@@ -169,14 +208,21 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
             )
             for projection, feature in zip(self.projections, maps, strict=True)
         ]
-        return self.fuse(torch.cat(projected[::-1], dim=1))
+        fused: torch.Tensor = self.fuse(torch.cat(projected[::-1], dim=1))
+        return fused
 
-    @can_return_tuple
-    def forward(self, pixel_values: torch.Tensor, output_parsing: bool = False, **kwargs) -> EmoLlamaFacePriorOutput:
+    def forward(
+        self, pixel_values: torch.Tensor, output_parsing: bool = False, **kwargs: Unpack[TransformersKwargs]
+    ) -> EmoLlamaFacePriorOutput:
         """
         Args:
             pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): normalized face crops.
             output_parsing (`bool`, *optional*, defaults to `False`): also compute the per-pixel face parsing.
+            output_hidden_states, output_attentions (`bool`, *optional*, default to those of `config`):
+                Whether to give what the decoder computed on the way.
+
+        Returns:
+            `EmoLlamaFacePriorOutput`, or a `tuple` with `return_dict=False`.
 
         Raises:
             `ValueError`: `output_parsing` of a network without this task.
@@ -186,6 +232,14 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
                 f"`output_parsing` needs a network trained for it; this one's tasks: {self.config.tasks}."
             )
         face_map = self.fused_map(pixel_values.to(self.dtype))
+        outputs: EmoLlamaFacePriorOutput = self._decode(face_map, output_parsing, **kwargs)
+        return outputs
+
+    @capture_outputs  # not of `forward`, which runs the backbone: that may capture outputs of its own
+    def _decode(
+        self, face_map: torch.Tensor, output_parsing: bool, **kwargs: Unpack[TransformersKwargs]
+    ) -> EmoLlamaFacePriorOutput:
+        """What the task tokens find in the face embedding map (F, C, h/4, w/4)."""
         frames, _, height, width = face_map.shape
         queries = _rows(self.task_tokens, face_map.device)
         if self.parses:
@@ -221,10 +275,20 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
 
     @torch.no_grad()
     def analyze(self, pixel_values: torch.Tensor) -> EmoLlamaFaceAnalysis:
-        """Perceived landmarks, head pose, attributes and age-gender-race of face crops (F, 3, h, w), in float32."""
+        """
+        What is perceived in face crops, in numbers for people.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`): normalized face crops.
+
+        Returns:
+            `EmoLlamaFaceAnalysis`, in float32.
+        """
         outputs = self(pixel_values, return_dict=True)
 
-        def numbers(logits: torch.Tensor | None, activation) -> torch.Tensor | None:
+        def numbers(
+            logits: torch.Tensor | None, activation: Callable[[torch.Tensor], torch.Tensor]
+        ) -> torch.Tensor | None:
             return None if logits is None else activation(logits.float())
 
         softmax = partial(torch.softmax, dim=-1)
@@ -241,7 +305,8 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
 
 def _rows(embedding: nn.Embedding, device: torch.device) -> torch.Tensor:
     """All rows of a table, by calling it: weights of an offloaded module are there only during its call."""
-    return embedding(torch.arange(embedding.num_embeddings, device=device))
+    rows: torch.Tensor = embedding(torch.arange(embedding.num_embeddings, device=device))
+    return rows
 
 
 def _use_raw_stage_outputs(backbone: PreTrainedModel, config: EmoLlamaFaceConfig) -> None:

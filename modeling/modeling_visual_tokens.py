@@ -10,6 +10,9 @@ class EmoLlamaVisualTokens(nn.Module):
     """
     One *context* token (what the question asks about) and the *content* tokens (what is there anyway) of each frame:
     LLaMA-VID's token generation (arXiv 2311.17043, section 3.2; llamavid/model/llamavid_arch.py).
+
+    Args:
+        config ([`EmoLlamaConfig`])
     """
 
     def __init__(self, config: EmoLlamaConfig):
@@ -39,11 +42,12 @@ class EmoLlamaVisualTokens(nn.Module):
         return torch.cat([context, self.projector(self._content(features))], dim=1)
 
     def _content(self, features: torch.Tensor) -> torch.Tensor:
+        """Patch features (F, N, D) averaged to (F, content, D)."""
         if self.grid_size is None:
             return features.mean(1, keepdim=True)
         side = int(features.shape[1] ** 0.5)
         pooled = nn.functional.avg_pool2d(
-            features.transpose(1, 2).unflatten(2, (side, side)), kernel_size=side // self.grid_size
+            torch.unflatten(features.transpose(1, 2), 2, (side, side)), kernel_size=side // self.grid_size
         )
         return pooled.flatten(2).transpose(1, 2)
 

@@ -180,6 +180,12 @@ class EmoLlamaFacePriorModelTester:
 
     def __init__(self, parent):
         self.parent = parent
+        config = self.get_config()
+        self.hidden_size = config.hidden_size
+        self.num_attention_heads = config.decoder_config.num_attention_heads
+        # Of the decoder, whose task tokens are its sequence; what they are before it is the same for every face.
+        self.num_hidden_layers = self.expected_num_hidden_layers = config.decoder_config.num_hidden_layers
+        self.seq_length = len(config.tasks) - 1 + len(config.parsing_labels)
 
     def get_config(self):
         return swin_face_config()
@@ -192,7 +198,6 @@ class EmoLlamaFacePriorModelTester:
 
 class EmoLlamaFacePriorModelTest(common.ModelTesterMixin, unittest.TestCase):
     all_model_classes = (EmoLlamaFacePriorModel,)
-    has_attentions = False
     test_resize_embeddings = False
     test_can_init_all_missing_weights_before_2023 = True
 
@@ -209,11 +214,7 @@ class EmoLlamaFacePriorModelTest(common.ModelTesterMixin, unittest.TestCase):
     def test_model_get_set_embeddings(self):
         pass
 
-    @unittest.skip("A face prior gives a map, tokens and predictions, not the hidden states of its layers.")
-    def test_hidden_states_output(self):
-        pass
-
-    @unittest.skip("A face prior gives a map, tokens and predictions, not the hidden states of its layers.")
+    @unittest.skip("A face prior's first output, its map, is made before the decoder whose hidden states it gives.")
     def test_retain_grad_hidden_states_attentions(self):
         pass
 

@@ -7,6 +7,7 @@ import torch
 from transformers import TextIteratorStreamer
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaFacePriorModel, EmoLlamaForConditionalGeneration, EmoLlamaModel
+from emo_llama_hf.modeling.modeling_face_prior import cell_centres
 from tiny_model import tiny_config, tiny_tokenizer
 
 TEXT = slice(5, 300)  # ordinary tokens of the toy vocabulary
@@ -165,6 +166,66 @@ def test_face_features_are_what_faces_are_analyzed_from(model, samples):
     features, analysis = model.get_face_features(faces), model.analyze_faces(faces)
     torch.testing.assert_close(features.age_logits.softmax(-1), analysis.age)
     torch.testing.assert_close((features.landmarks + 1) / 2, analysis.landmarks)
+
+
+@torch.no_grad()
+def test_the_face_prior_tells_what_its_decoder_computed(samples):
+    prior = make_model().model.face_prior
+    prior.set_attn_implementation("eager")
+    faces = samples[1]["face_pixel_values"]
+    plain = prior(faces)
+    assert plain.hidden_states is plain.attentions is plain.cross_attentions is None
+    outputs = prior(faces, output_hidden_states=True, output_attentions=True)
+    tokens, blocks = plain.task_tokens.shape[1], prior.decoder.layers
+    cells = plain.face_map.shape[-2] * plain.face_map.shape[-1]
+    assert [state.shape for state in outputs.hidden_states] == [(4, 1, tokens, 32)] * len(blocks)
+    assert [weights.shape for weights in outputs.attentions] == [(4, 4, tokens, tokens)] * len(blocks)
+    assert [weights.shape for weights in outputs.cross_attentions] == [(4, 4, tokens, cells)] * (len(blocks) + 1)
+
+    queries = torch.cat([prior.task_tokens.weight, prior.parsing_tokens.weight]).expand(4, 1, -1, -1)
+    where = prior.position(cell_centres(plain.face_map)).flatten(0, 1).expand(4, 1, -1, -1)
+    state, keys = queries, plain.face_map.flatten(2).transpose(1, 2).unsqueeze(1)
+    for block, given, weights in zip(blocks, outputs.hidden_states, outputs.attentions, strict=True):
+        asking = state if block is blocks[0] else state + queries
+        torch.testing.assert_close(weights, block.self_attn(query=asking, key=asking, value=state)[1])
+        state, keys, _ = block(state, keys, queries, where, None)
+        torch.testing.assert_close(given, state)
+    _, weights = prior.decoder.final_attn_token_to_image(query=state + queries, key=keys + where, value=keys)
+    torch.testing.assert_close(outputs.cross_attentions[-1], weights)
+    torch.testing.assert_close(outputs.face_map, plain.face_map)
+    assert len(prior(faces, output_attentions=True, return_dict=False)) == len(plain) + 2
+
+
+@torch.no_grad()
+def test_face_info_mining_tells_where_it_looked(samples):
+    model = make_model()
+    model.set_attn_implementation("eager")
+    visual = {name: value for name, value in samples[1].items() if name != "input_ids"}
+    plain = model.get_image_features(**visual)
+    assert plain.face_hidden_states is plain.cross_attentions is None
+    outputs = model.get_image_features(**visual, output_hidden_states=True, output_attentions=True)
+    assert len(outputs.hidden_states) == 3 and len(outputs.attentions) == 2  # the vision encoder's
+    assert [weights.shape for weights in outputs.cross_attentions] == [(4, 4, 16, 256), (4, 4, 16, 68)]
+
+    mining, faces = model.model.face_info_mining, model.get_face_features(visual["face_pixel_values"])
+    features, mask = plain.last_hidden_state[:, 1:], visual["face_mask"]
+    seen = []
+    for attention in (mining.global_attention, mining.local_attention):
+        attention.attention.register_forward_hook(lambda module, args, output: seen.append(output[1]))
+    mined = mining(features, faces.face_map, faces.landmarks, mask)
+    torch.testing.assert_close(outputs.face_hidden_states, (features, mined))
+    assert (mined - features).abs().max() > 1e-4
+    torch.testing.assert_close(outputs.cross_attentions, tuple(seen))
+    queries = model.model._aggregate_clues(
+        model.model.vision_model.post_layernorm(plain.last_hidden_state),
+        visual["frame_counts"],
+        visual["qformer_input_ids"],
+        None,
+    )
+    torch.testing.assert_close(outputs.pooler_output, model.model.visual_tokens(mined, queries))
+    faceless = {name: value for name, value in visual.items() if not name.startswith("face_")}
+    nothing = model.get_image_features(**faceless, output_hidden_states=True, output_attentions=True)
+    assert nothing.face_hidden_states is nothing.cross_attentions is None
 
 
 @torch.no_grad()
@@ -432,6 +493,13 @@ class TestErrors:
         for ids in (samples[1]["input_ids"][:, 1:2], torch.cat([samples[1]["input_ids"][:, 1:2]] * 9, 1)):
             with pytest.raises(ValueError, match=r"`input_ids` has \d visual placeholders.* 8 visual tokens"):
                 model(**{**samples[1], "input_ids": ids})
+
+    def test_placeholder_mask(self, model, samples):
+        ids, embeds = samples[1]["input_ids"], torch.zeros(1, samples[1]["input_ids"].shape[1], 64)
+        mask = model.model.get_placeholder_mask(ids, embeds, torch.zeros(8, 64))
+        assert mask.shape == (*ids.shape, 1) and torch.equal(mask[..., 0], ids == model.config.image_token_id)
+        with pytest.raises(ValueError, match=r"has 8 visual placeholders.* give 6 visual tokens .*one placeholder"):
+            model.model.get_placeholder_mask(ids, embeds, torch.zeros(6, 64))
 
     def test_placeholders_without_visuals(self, model, samples):
         with pytest.raises(ValueError, match="give 0 visual tokens"):

@@ -130,6 +130,52 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
         elif isinstance(module, EmoLlamaFourierPosition):
             init.normal_(module.frequencies)
 
+    @torch.no_grad()
+    def perceived_attributes(
+        self, faces: EmoLlamaFacePriorOutput, face_mask: torch.Tensor, frame_counts: torch.Tensor
+    ) -> list[dict[str, tuple[str, float]] | None]:
+        """
+        Perceived age, gender and race of the person whom each visual shows: the likeliest class and its probability,
+        the mean over the frames that show a face. This is the one rule for them, whoever asks.
+
+        Args:
+            faces (`EmoLlamaFacePriorOutput`): of F face crops, from [`~EmoLlamaModel.get_face_features`].
+            face_mask (`torch.BoolTensor` of shape `(F,)`): False where no face was found.
+            frame_counts (`torch.LongTensor` of shape `(V,)`):
+                Frames of each visual; ones, to look at every frame by itself.
+
+        Returns:
+            `list[dict | None]`: of each visual, label and probability by the names of
+            `config.face_config.perceived_labels`; `None` where no frame shows a face.
+
+        Raises:
+            `ValueError`: the model has no face prior, or the numbers of frames differ.
+        """
+        if self.config.face_config is None:
+            raise ValueError(NO_FACE_PRIOR)
+        counts: list[int] = frame_counts.tolist()
+        labels: dict[str, list[str]] = self.config.face_config.perceived_labels
+        probabilities = {name: faces[f"{name}_logits"].float().softmax(-1).cpu() for name in labels}
+        rows = {"face_mask": len(face_mask), **{name: len(values) for name, values in probabilities.items()}}
+        if set(rows.values()) != {sum(counts)}:
+            raise ValueError(
+                f"`frame_counts` must sum to the frames of `face_mask` and `faces`, "
+                f"but it gives {sum(counts)} for {rows}."
+            )
+        perceived: list[dict[str, tuple[str, float]] | None] = []
+        start = 0
+        for count in counts:
+            frames = slice(start, start := start + count)
+            shown = face_mask[frames].bool().cpu()
+            if not shown.any():
+                perceived.append(None)
+                continue
+            means = {name: values[frames][shown].mean(0) for name, values in probabilities.items()}
+            perceived.append(
+                {name: (labels[name][int(mean.argmax())], float(mean.max())) for name, mean in means.items()}
+            )
+        return perceived
+
 
 class EmoLlamaVisionModel(InstructBlipVisionModel):
     """The vision encoder up to its last norm, which only the Q-Former's input goes through."""

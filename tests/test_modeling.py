@@ -7,7 +7,7 @@ import torch
 from transformers import TextIteratorStreamer
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaFacePriorModel, EmoLlamaForConditionalGeneration, EmoLlamaModel
-from emo_llama_hf.modeling.modeling_face_prior import cell_centres
+from emo_llama_hf.modeling.modeling_face_prior import EmoLlamaFacePriorOutput, cell_centres
 from tiny_model import tiny_config, tiny_tokenizer
 
 TEXT = slice(5, 300)  # ordinary tokens of the toy vocabulary
@@ -200,6 +200,7 @@ def test_the_face_prior_tells_what_its_decoder_computed(samples):
 def test_face_info_mining_tells_where_it_looked(samples):
     model = make_model()
     model.set_attn_implementation("eager")
+    model.model.face_prior.set_attn_implementation("eager")  # up to transformers 5.17 parts of parts keep theirs
     visual = {name: value for name, value in samples[1].items() if name != "input_ids"}
     plain = model.get_image_features(**visual)
     assert plain.face_hidden_states is plain.cross_attentions is None
@@ -488,6 +489,38 @@ def test_analyze_faces(model, tmp_path):
     assert parsing.shape == (3, 11, 64, 64)
 
 
+@torch.no_grad()
+def test_perceived_attributes_are_the_mean_over_frames_that_show_a_face(model):
+    config = model.config.face_config
+    frames = {
+        "age_logits": torch.tensor([[0.9] + [0.1 / 7] * 7] + [[0.4, 0.6] + [0.0] * 6] * 3).log(),
+        "gender_logits": torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6], [0.1, 0.9]]).log(),
+        "race_logits": torch.tensor([[0.2] * 5, [1.0, 0, 0, 0, 0], [0, 1.0, 0, 0, 0], [0, 1.0, 0, 0, 0]]).log(),
+    }
+    faces = EmoLlamaFacePriorOutput(**frames)
+    mask = torch.tensor([True, True, False, False])
+    for asked in (model, model.model):
+        assert asked.perceived_attributes(faces, mask, torch.tensor([3, 1])) == [
+            {
+                "age": (config.age_labels[0], pytest.approx(0.65)),
+                "gender": ("male", pytest.approx(0.65)),  # the first frame is surer than the second
+                "race": ("White", pytest.approx(0.6)),
+            },
+            None,
+        ]
+    alone = model.perceived_attributes(faces, mask, torch.ones(4, dtype=torch.long))
+    assert [None if seen is None else seen["gender"] for seen in alone] == [
+        ("male", pytest.approx(0.9)),
+        ("female", pytest.approx(0.6)),
+        None,
+        None,
+    ]
+    assert [values["gender"] for values in model.perceived_attributes(faces, mask | True, torch.tensor([1, 3]))] == [
+        ("male", pytest.approx(0.9)),
+        ("female", pytest.approx(0.7)),
+    ]
+
+
 class TestErrors:
     def test_too_few_and_too_many_placeholders(self, model, samples):
         for ids in (samples[1]["input_ids"][:, 1:2], torch.cat([samples[1]["input_ids"][:, 1:2]] * 9, 1)):
@@ -541,8 +574,17 @@ class TestErrors:
         with pytest.raises(ValueError, match=f"`{name}` has NaN"):
             model(**{**samples[0], name: pixels})
 
+    def test_perceived_attributes_of_other_numbers_of_frames(self, model, samples):
+        faces = model.get_face_features(samples[1]["face_pixel_values"])
+        with pytest.raises(ValueError, match=r"`frame_counts` must sum to .*, but it gives 3 for {'face_mask': 4"):
+            model.perceived_attributes(faces, torch.ones(4), torch.tensor([1, 2]))
+        with pytest.raises(ValueError, match="'face_mask': 3, 'age': 4"):
+            model.perceived_attributes(faces, torch.ones(3), torch.tensor([4]))
+
     def test_no_face_prior(self, samples):
         model = make_model(face=False)
+        with pytest.raises(ValueError, match="no face prior"):
+            model.perceived_attributes(EmoLlamaFacePriorOutput(), torch.ones(1), torch.ones(1, dtype=torch.long))
         with pytest.raises(ValueError, match="no face prior"):
             model.analyze_faces(torch.zeros(1, 3, 64, 64))
         with pytest.raises(ValueError, match="no face prior"):

@@ -7,13 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 import training_run
 from emo_llama_hf.command_line import evaluate as cli
+from emo_llama_hf.data.prepare import perceive
 from emo_llama_hf.evaluation import ChatModelPredictor, evaluate
+from emo_llama_hf.evaluation.emo_llama_predictor import EmoLlamaPredictor
 from emo_llama_hf.evaluation.load_predictor import load_predictor
 from emo_llama_hf.load_model import load_weights
 from emotion_samples import EMOTIONS, drawn_face, face_folders, face_samples, picture, sample
@@ -69,6 +73,34 @@ class TestEmoLlama:
             expected = pipe({"image": visual}, labels=EMOTIONS, max_new_tokens=6)
             assert entry["answer"] == expected["generated_text"]
             assert entry["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+
+    def test_a_clip_whose_frames_disagree_gets_the_averaged_attributes(self, ours, monkeypatch):
+        model, processor = load_weights(ours), AutoProcessor.from_pretrained(ours)
+        look = model.get_face_features
+
+        def disagreeing(face_pixel_values):
+            features = look(face_pixel_values)
+            features.gender_logits = torch.tensor([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8]]).log()
+            return features
+
+        monkeypatch.setattr(model, "get_face_features", disagreeing)
+        photo = np.asarray(Image.open(TESTS / "samples" / "astronaut.png").convert("RGB"))[:256]
+        frames = [Image.fromarray(photo[:, shift : shift + 320]) for shift in (0, 40, 80)]
+        clip = processor.load_visual(frames, True)
+        expected = ("female", pytest.approx(0.7))
+
+        [result] = EmoLlamaPredictor(model, processor, EMOTIONS, max_new_tokens=1)([clip], [None])
+        assert result["perceived"].keys() == {"age", "gender", "race"}
+        assert result["perceived"]["gender"] == expected[0]
+        [prepared] = perceive(processor.find_faces([clip]), processor, model)
+        assert prepared["gender"] == expected
+        told = pipeline("emotion-chat", model=model, processor=processor)({"video": clip}, max_new_tokens=1)
+        faces = [face for frame in told["faces"] for face in frame["faces"] if face["chosen"]]
+        assert [face["perceived"]["gender"] for face in faces] == [
+            {"label": "male", "score": pytest.approx(0.6)},
+            {"label": "female", "score": pytest.approx(0.9)},
+            {"label": "female", "score": pytest.approx(0.8)},
+        ]
 
     @pytest.mark.parametrize("batch_size", [1, 9])
     def test_any_batch_size(self, ours, whole, tmp_path, batch_size):

@@ -14,12 +14,11 @@ from transformers.utils.chat_template_utils import is_valid_message
 
 from ..closed_set import check_labels, closed_prompt, label_scores
 from ..input_error import InputError
-from ..modeling.modeling_face_prior import EmoLlamaFacePriorOutput
 from ..processing.frame_sampling import frames_at
 from ..processing.visual import Visual
 from .annotation import annotate_frame
 from .questions import check_question, read_input, visual_sources
-from .result import faces_of, likeliest, mean_over_frames
+from .result import as_dicts, faces_of
 
 GENERATION_NAMES = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
 GENERATION_NAMES |= {*inspect.signature(GenerationMixin.generate).parameters} - {"self", "inputs", "kwargs"}
@@ -35,7 +34,8 @@ class Subject:
     closed_prompt: str  # asks which of the labels it is, about the last visual
     labels: list[str]
     attributes: dict | bool | None  # the user's for the last visual, False for none
-    perceived: list[list[dict | None]]  # of each frame of each visual: age, gender and race by probability
+    perceived: list[dict | None]  # of each visual: age, gender and race, label and probability
+    perceived_frames: list[dict | None]  # the same of each frame of the last visual
 
 
 class EmotionChatPipeline(Pipeline):
@@ -78,6 +78,8 @@ class EmotionChatPipeline(Pipeline):
                 `"raise"`, or `"return"` for a result that is only `{"error": ...}`. By default a single input raises,
                 and of many only the bad one returns an error.
             num_frames, fps (*optional*): frame sampling of clips, instead of the processor's settings.
+            return_perceived (`bool`, *optional*, defaults to `False`):
+                Whether to give `perceived` also of the whole input, the mean over the frames that show a face.
             batch_size (`int`, *optional*, defaults to 1): inputs a forward.
             kwargs: generation parameters such as `max_new_tokens`, `do_sample`, `num_beams`, `streamer`.
 
@@ -90,7 +92,8 @@ class EmotionChatPipeline(Pipeline):
             - `faces`: of a picture, or `{"timestamp", "faces"}` of each sampled frame of a clip: `box`, `confidence`,
               `landmarks`, `chosen` and, of the chosen one, `perceived`;
             - `face_sources`: what each frame's face crop is, `"detected"`, `"full_frame"` or `"none"`;
-            - `num_frames`; and only for a damaged clip `problem`, what could not be read.
+            - `num_frames`; only for a damaged clip `problem`, what could not be read; only with `return_perceived`
+              `perceived`, label and score of age, gender and race.
 
             With `face_choice="all"` every input gives a list, one result a person. Ask on by passing the messages back
             with the answer.
@@ -104,7 +107,15 @@ class EmotionChatPipeline(Pipeline):
         return super().__call__(inputs, **kwargs)
 
     def _sanitize_parameters(
-        self, question=None, labels=None, attributes=None, on_error=None, num_frames=None, fps=None, **kwargs
+        self,
+        question=None,
+        labels=None,
+        attributes=None,
+        on_error=None,
+        num_frames=None,
+        fps=None,
+        return_perceived=None,
+        **kwargs,
     ):
         if on_error not in (None, "raise", "return"):
             raise InputError(f"`on_error` must be 'raise' or 'return', got {on_error!r}.")
@@ -120,7 +131,8 @@ class EmotionChatPipeline(Pipeline):
         unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
         if unknown:
             raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
-        return {name: value for name, value in preprocess.items() if value is not None}, generate, {}
+        postprocess = {} if return_perceived is None else {"return_perceived": return_perceived}
+        return {name: value for name, value in preprocess.items() if value is not None}, generate, postprocess
 
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):
         return next(iter(self.get_iterator([inputs], 0, 1, preprocess_params, forward_params, postprocess_params)))
@@ -172,9 +184,17 @@ class EmotionChatPipeline(Pipeline):
         kind = "video" if last.is_video else "image"
         closed = closed_prompt(self.processor, kind, labels)
         pixels = [self._pixels(visual) for visual in earlier]
-        nothing: list[list[dict | None]] = [[None] * len(visual.frames) for visual in visuals]
         return [
-            Subject([*earlier, visual], [*pixels, self._pixels(visual)], prompt, closed, labels, attributes, nothing)
+            Subject(
+                visuals=[*earlier, visual],
+                pixels=[*pixels, self._pixels(visual)],
+                prompt=prompt,
+                closed_prompt=closed,
+                labels=labels,
+                attributes=attributes,
+                perceived=[None] * len(visuals),
+                perceived_frames=[None] * len(visual.frames),
+            )
             for visual in self.processor.find_faces([last])
         ]
 
@@ -256,28 +276,22 @@ class EmotionChatPipeline(Pipeline):
             return [replace(subject, pixels=pixels) for subject, pixels in zip(subjects, faceless, strict=True)]
         crops = torch.cat([pixels["face_pixel_values"] for pixels in flat])
         features = self.model.get_face_features(crops.to(self.device))
-        found = self._attributes(features, len(crops))
+        mask = torch.cat([pixels["face_mask"] for pixels in flat])
+        counts = torch.cat([pixels["frame_counts"] for pixels in flat])
+        of_visuals = iter(self.model.perceived_attributes(features, mask, counts))
+        of_frames = self.model.perceived_attributes(features, mask, torch.ones(len(crops), dtype=torch.long))
         looked, end = [], 0
         for subject in subjects:
-            wanted = self.processor.use_attributes and subject.attributes is not False
-            rows, perceived = [], []
+            rows = []
             for pixels in subject.pixels:
-                mask = pixels["face_mask"].tolist()
-                part = slice(end, end := end + len(mask))
+                part = slice(end, end := end + len(pixels["face_mask"]))
                 known = {"face_map": features.face_map[part], "face_landmarks": features.landmarks[part]}
                 rows.append({**_without(pixels, "face_pixel_values"), **known})
-                perceived.append([found[part][i] if seen and wanted else None for i, seen in enumerate(mask)])
-            looked.append(replace(subject, pixels=rows, perceived=perceived))
+            perceived = [next(of_visuals) for _ in rows]
+            if self.processor.use_attributes and subject.attributes is not False:  # `part` is the last visual's
+                subject = replace(subject, perceived=perceived, perceived_frames=of_frames[part])
+            looked.append(replace(subject, pixels=rows))
         return looked
-
-    def _attributes(self, features: EmoLlamaFacePriorOutput, count: int) -> list[dict[str, dict[str, float]]]:
-        """Of each of `count` crops the probability of each perceived age, gender and race."""
-        labels = self.model.config.face_config.perceived_labels
-        rows = {name: features[f"{name}_logits"].float().softmax(-1).tolist() for name in labels}
-        return [
-            {name: dict(zip(labels[name], values[index], strict=True)) for name, values in rows.items()}
-            for index in range(count)
-        ]
 
     def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> dict:
         last = subject.visuals[-1]
@@ -289,16 +303,19 @@ class EmotionChatPipeline(Pipeline):
             "generated_text": texts[0] if len(texts) == 1 else texts,
             "emotion": None if faceless else max(scored, key=scored.__getitem__),
             "scores": scored,
-            "faces": faces_of(last, sources, subject.perceived[-1]),
+            "faces": faces_of(last, sources, subject.perceived_frames),
+            "perceived": as_dicts(subject.perceived[-1]),
             "face_sources": sources,
             "num_frames": len(last.frames),
             **({"problem": last.problem} if last.problem else {}),
         }
 
-    def postprocess(self, model_outputs: dict, **kwargs) -> dict | list[dict]:
+    def postprocess(self, model_outputs: dict, return_perceived: bool = False) -> dict | list[dict]:
         results = model_outputs["items"]
         if isinstance(results, Exception):
             return {"error": str(results)}
+        if not return_perceived:
+            results = [_without(result, "perceived") for result in results]
         return results if self.processor.face_choice == "all" else results[0]
 
     def annotate(self, inputs, result: dict) -> Image.Image | list[Image.Image]:
@@ -339,11 +356,7 @@ def _without(inputs: dict, *names: str) -> dict:
 
 
 def _written(subject: Subject) -> list[dict | None]:
-    """The attributes to write about each visual: the mean over its frames, unless the user says what they are."""
-    rows: list[dict | None] = [
-        {name: (value["label"], value["score"]) for name, value in likeliest(mean_over_frames(frames)).items()}
-        for frames in subject.perceived
-    ]
-    if isinstance(subject.attributes, dict):
-        rows[-1] = {**(rows[-1] or {}), **subject.attributes}
-    return rows
+    """The attributes to write about each visual: what is perceived, unless the user says what they are."""
+    if not isinstance(subject.attributes, dict):
+        return subject.perceived
+    return [*subject.perceived[:-1], {**(subject.perceived[-1] or {}), **subject.attributes}]

@@ -4,21 +4,9 @@ from ..processing.face_detection import Face
 from ..processing.visual import Visual
 
 
-def likeliest(perceived: dict[str, dict[str, float]] | None) -> dict[str, dict]:
-    """Label and probability of each perceived attribute."""
-    return {
-        name: {"label": (label := max(scores, key=scores.__getitem__)), "score": scores[label]}
-        for name, scores in (perceived or {}).items()
-    }
-
-
-def mean_over_frames(frames: list[dict | None]) -> dict[str, dict[str, float]]:
-    """Mean probabilities of each perceived attribute over the frames that show a face."""
-    seen = [frame for frame in frames if frame is not None]
-    return {
-        name: {label: sum(frame[name][label] for frame in seen) / len(seen) for label in scores}
-        for name, scores in (seen[0] if seen else {}).items()
-    }
+def as_dicts(perceived: dict[str, tuple[str, float]] | None) -> dict[str, dict]:
+    """Label and probability of each perceived attribute, as people read them."""
+    return {name: {"label": label, "score": score} for name, (label, score) in (perceived or {}).items()}
 
 
 def faces_of(visual: Visual, sources: list[str], perceived: list[dict | None]) -> list[dict]:
@@ -28,10 +16,10 @@ def faces_of(visual: Visual, sources: list[str], perceived: list[dict | None]) -
     Args:
         visual ([`Visual`]): with its faces found.
         sources (`list[str]`): of each frame, from `EmoLlamaProcessor.face_sources`.
-        perceived (`list[dict | None]`): attributes of each frame's chosen face, by name the labels' probabilities.
+        perceived (`list[dict | None]`): attributes of each frame's chosen face, by name the label and its probability.
     """
     frames = [
-        _faces_of_frame(visual, index, source, likeliest(attributes))
+        _faces_of_frame(visual, index, source, as_dicts(attributes))
         for index, (source, attributes) in enumerate(zip(sources, perceived, strict=True))
     ]
     if not visual.is_video:

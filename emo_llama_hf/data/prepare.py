@@ -213,16 +213,6 @@ def perceive(visuals: list[Visual], processor: EmoLlamaProcessor, model) -> list
         `list[dict | None]`: as [`EmoLlamaProcessor.__call__`] takes for `attributes`; `None` where there is no face.
     """
     inputs = processor.visual_inputs(visuals, return_tensors="pt")
-    seen = torch.as_tensor(inputs["face_mask"]).bool().cpu()
-    analysis = model.analyze_faces(inputs["face_pixel_values"].to(model.device))
-    names = model.config.face_config.perceived_labels
-    counts = [len(visual.frames) for visual in visuals]
-    split = {name: analysis[name].cpu().split(counts) for name in names}
-    perceived: list[dict[str, tuple[str, float]] | None] = []
-    for index, mask in enumerate(seen.split(counts)):
-        if not mask.any():
-            perceived.append(None)
-            continue
-        means = {name: split[name][index][mask].mean(0) for name in names}
-        perceived.append({name: (names[name][int(mean.argmax())], float(mean.max())) for name, mean in means.items()})
-    return perceived
+    faces = model.get_face_features(inputs["face_pixel_values"].to(model.device))
+    face_mask, frame_counts = (torch.as_tensor(inputs[name]) for name in ("face_mask", "frame_counts"))
+    return model.perceived_attributes(faces, face_mask, frame_counts)

@@ -25,7 +25,8 @@ class EmoLlamaPredictor:
         self.device = self.pipeline.device
         self.labels = labels
         self.attributes = attributes
-        self.settings = {"labels": labels, "max_new_tokens": max_new_tokens, "do_sample": False, "on_error": "return"}
+        self.settings = {"labels": labels, "max_new_tokens": max_new_tokens, "do_sample": False}
+        self.settings |= {"on_error": "return", "return_perceived": True}
 
     def __call__(self, visuals: list[Visual], attributes: list[dict | None]) -> list[dict]:
         """
@@ -49,14 +50,7 @@ class EmoLlamaPredictor:
             else {
                 "answer": result["generated_text"],
                 "scores": result["scores"],
-                "perceived": _perceived(result["faces"]),
+                "perceived": {name: value["label"] for name, value in result["perceived"].items()},
             }
             for result in results
         ]
-
-
-def _perceived(faces: list[dict]) -> dict[str, str]:
-    """The perceived attributes of the chosen face: of the first frame that shows it."""
-    frames = [frame["faces"] for frame in faces] if faces and "timestamp" in faces[0] else [faces]
-    chosen = [face for frame in frames for face in frame if face["chosen"] and "perceived" in face]
-    return {name: value["label"] for name, value in chosen[0]["perceived"].items()} if chosen else {}

@@ -1,6 +1,6 @@
 """Registration with transformers' Auto classes and pipeline registry."""
 
-from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoProcessor
 
 # The top-level name asks for torchvision up to transformers 5.17, the class does not.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
@@ -31,7 +31,8 @@ def register() -> None:
         AutoModel.register(config, model, exist_ok=True)
         config.register_for_auto_class()
         model.register_for_auto_class("AutoModel")
-    AutoModelForImageTextToText.register(EmoLlamaConfig, EmoLlamaForConditionalGeneration, exist_ok=True)
+    for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
+        auto.register(EmoLlamaConfig, EmoLlamaForConditionalGeneration, exist_ok=True)
     EmoLlamaForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
     AutoImageProcessor.register(EmoLlamaConfig, image_processor_classes={"pil": EmoLlamaImageProcessor}, exist_ok=True)
     EmoLlamaImageProcessor.register_for_auto_class()

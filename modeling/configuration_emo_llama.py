@@ -36,6 +36,7 @@ AUTO_MAP = {
     "AutoConfig": "configuration_emo_llama.EmoLlamaConfig",
     "AutoModel": "modeling_emo_llama.EmoLlamaModel",
     "AutoModelForImageTextToText": "modeling_emo_llama.EmoLlamaForConditionalGeneration",
+    "AutoModelForMultimodalLM": "modeling_emo_llama.EmoLlamaForConditionalGeneration",
 }
 
 _CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d*)")

@@ -117,7 +117,7 @@ def test_what_a_published_folder_needs_is_there(converted):
         *("modeling_emo_llama.py", "configuration_emo_llama.py", "processing_emo_llama.py", "tokenizer.json"),
     }
     auto_map = json.loads((converted / "config.json").read_text())["auto_map"]
-    assert set(auto_map) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText"}
+    assert set(auto_map) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText", "AutoModelForMultimodalLM"}
     card = (converted / "README.md").read_text()
     assert "LLaMA-VID" in card and "CC BY-NC 4.0" in card and "EVA-CLIP" in card and "FaceXFormer" not in card
 

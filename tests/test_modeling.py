@@ -1,10 +1,11 @@
 """The model's promises: batching, padding, caches, generation, precision, saving, the zero gate."""
 
 import copy
+import json
 
 import pytest
 import torch
-from transformers import TextIteratorStreamer
+from transformers import AutoModelForImageTextToText, AutoModelForMultimodalLM, TextIteratorStreamer
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaFacePriorModel, EmoLlamaForConditionalGeneration, EmoLlamaModel
 from emo_llama_hf.modeling.modeling_face_prior import EmoLlamaFacePriorOutput, cell_centres
@@ -430,6 +431,17 @@ def test_save_and_load(model, samples, tmp_path, shard):
     base = EmoLlamaModel.from_pretrained(tmp_path)
     hidden = base(**samples[1]).last_hidden_state
     torch.testing.assert_close(model.lm_head(hidden), model(**samples[1]).logits, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("auto", [AutoModelForImageTextToText, AutoModelForMultimodalLM])
+@torch.no_grad()
+def test_auto_classes_open_a_saved_model(model, samples, tmp_path, auto):
+    model.save_pretrained(tmp_path)
+    loaded = auto.from_pretrained(tmp_path)
+    assert type(loaded) is EmoLlamaForConditionalGeneration
+    torch.testing.assert_close(loaded(**samples[0]).logits, model(**samples[0]).logits, atol=1e-5, rtol=1e-5)
+    auto_map = json.loads((tmp_path / "config.json").read_text())["auto_map"]  # for `trust_remote_code`
+    assert auto_map[auto.__name__] == "modeling_emo_llama.EmoLlamaForConditionalGeneration"
 
 
 @torch.no_grad()

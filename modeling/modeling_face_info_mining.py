@@ -72,10 +72,10 @@ class EmoLlamaFaceInfoMining(nn.Module):
         Returns:
             `torch.FloatTensor` of shape `(F, N, D)`: the features and what they found in the face.
         """
-        landmarks = landmarks.to(face_map.dtype)
+        # In float32: on a CPU, torch's grid_sample reads garbage from a half precision map in channels_last.
         sampled = nn.functional.grid_sample(
-            face_map, landmarks.unsqueeze(1), padding_mode="border", align_corners=False
-        )
+            face_map.float(), landmarks.float().unsqueeze(1), padding_mode="border", align_corners=False
+        ).to(face_map.dtype)
         sampled = self.norm(sampled.squeeze(2).transpose(1, 2))  # F, L, C
         pixels = self.norm(face_map.flatten(2).transpose(1, 2))  # F, h*w, C
         grid = self.position(cell_centres(face_map)).flatten(0, 1)  # h*w, C

@@ -2,6 +2,7 @@
 
 import io
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,25 @@ class TestWhatItSays:
     def test_without_attributes_it_knows_none(self, pipe):
         said = pipe(ASTRONAUT, question="How old is this person?", attributes=False)["generated_text"]
         assert said == "I was not told a perceived age, and I cannot say more."
+
+
+@pytest.fixture(scope="module")
+def photos_and_a_clip(tmp_path_factory):
+    """Two photos, and a clip that moves into one of them."""
+    clip = str(tmp_path_factory.mktemp("clip") / "clip.mp4")
+    runpy.run_path(str(SAMPLES.parent.parent / "examples" / "make_clip.py"))["make_clip"](ASTRONAUT, clip)
+    return [ASTRONAUT, HOPPER, clip]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_scores_hardly_depend_on_the_weights_type(photos_and_a_clip, dtype):
+    results = {
+        kind: pipeline("emotion-chat", dtype=kind)(photos_and_a_clip, max_new_tokens=2)
+        for kind in (torch.float32, dtype)
+    }
+    for exact, rounded in zip(*results.values(), strict=True):
+        assert rounded["scores"] == pytest.approx(exact["scores"], abs=0.03)
+        assert rounded["emotion"] == exact["emotion"]
 
 
 def test_the_stock_pipeline_answers_as_ours_does():

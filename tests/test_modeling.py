@@ -198,6 +198,26 @@ def test_the_face_prior_tells_what_its_decoder_computed(samples):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_face_info_mining_in_half_precision(dtype):
+    """torch's CPU `grid_sample` reads garbage from a large half precision map in channels_last."""
+    model = make_model()
+    config, mining = model.config, model.model.face_info_mining
+    features, mask = torch.randn(4, 16, config.vision_config.hidden_size), torch.ones(4, dtype=torch.bool)
+    face_map, landmarks = torch.randn(4, config.face_config.hidden_size, 56, 56), torch.rand(4, 68, 2) * 2 - 1
+    landmarks = landmarks.to(dtype).float()  # where they lie is the same in both
+    for attention in (mining.global_attention, mining.local_attention):
+        attention.gate.fill_(10)
+        attention.output.weight.mul_(20)
+    expected = mining(features, face_map, landmarks, mask)
+    mining.to(dtype)
+    face_map = face_map.to(dtype).contiguous(memory_format=torch.channels_last)
+    rounded = mining(features.to(dtype), face_map, landmarks.to(dtype), mask)
+    assert rounded.dtype == dtype
+    torch.testing.assert_close(rounded.float(), expected, atol=0.05, rtol=0.05)
+
+
+@torch.no_grad()
 def test_face_info_mining_tells_where_it_looked(samples):
     model = make_model()
     model.set_attn_implementation("eager")

@@ -76,15 +76,15 @@ def stages(pipe: emo_llama_hf.EmotionChatPipeline, pictures: list[str], tokens: 
     processor, model = pipe.processor, pipe.model
     loaded = [processor.load_visual(picture) for picture in pictures]
     seconds = {"read picture": timed(processor.load_visual, pictures)}
-    if processor.face_detector is not None:
-        seconds["detection"] = timed(lambda visual: processor.find_faces([visual]), loaded)
-    found = [processor.find_faces([visual])[0] for visual in loaded]
+    if processor.faces.detector is not None:
+        seconds["detection"] = timed(lambda visual: processor.faces.find([visual]), loaded)
+    found = [processor.faces.find([visual])[0] for visual in loaded]
     seconds["preprocessing"] = timed(lambda visual: processor.visual_inputs([visual], return_tensors="pt"), found)
     content = [{"type": "image"}, {"type": "text", "text": "What is the emotion of the person in the image?"}]
     chat = [{"role": "user", "content": content}]
     prompt = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     inputs = [processor(images=visual, text=prompt).to(model.device) for visual in found]
-    if model.config.face_config is not None and processor.face_detector is not None:
+    if model.config.face_config is not None and processor.faces.detector is not None:
         seconds["face prior"] = timed(lambda given: model.analyze_faces(given["face_pixel_values"]), inputs)
     else:
         inputs = [{k: v for k, v in given.items() if k not in ("face_pixel_values", "face_mask")} for given in inputs]

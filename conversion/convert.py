@@ -25,9 +25,9 @@ from .export_llama_vid import export_llama_vid
 from .face_parts import plan_face_parts
 from .llama_vid_config import emo_llama_config, generation_config
 from .llama_vid_processor import (
-    convert_image_processor,
     convert_qformer_tokenizer,
     convert_text_tokenizer,
+    convert_visual_processors,
     find_bert,
 )
 from .model_card import model_card
@@ -200,10 +200,12 @@ def from_original(
         plan = original.adapter.merge_into(plan)
     if faces is not None:
         plan |= plan_face_parts(faces, model)
+    pictures, clips = convert_visual_processors(config, original.config)
     processor = EmoLlamaProcessor(
-        convert_image_processor(config, original.config),
+        pictures,
         tokenizer,
         convert_qformer_tokenizer(bert, config.qformer_config),
+        clips,
         face_detector=detector,
         tokens_per_frame=config.tokens_per_frame,
     )
@@ -230,7 +232,7 @@ def from_converted(folder: Path, faces: Checkpoint | None, detector: EmoLlamaFac
     for name in planner.source:
         planner.add(name, name)
     processor = EmoLlamaProcessor.from_pretrained(folder)
-    processor.face_detector = detector
+    processor.faces.detector = detector
     return Conversion(
         model,
         planner.finish() | plan_face_parts(faces, model),
@@ -255,7 +257,7 @@ def write(conversion: Conversion, output: Path, name: str, max_shard_size: str |
         if conversion.adapter is not None:
             conversion.adapter.save(folder / ADAPTER_FOLDER, str(output.absolute()))
         conversion.origin.save(folder)
-        card = model_card(name, config, conversion.origin, conversion.processor.face_detector is not None)
+        card = model_card(name, config, conversion.origin, conversion.processor.faces.detector is not None)
         card.save(folder / "README.md")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from transformers import BertTokenizer, InstructBlipQFormerConfig, LlamaTokenizer, PreTrainedTokenizerFast
@@ -9,6 +10,7 @@ from transformers.utils import logging
 
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.image_processing_emo_llama import EmoLlamaImageProcessor
+from ..processing.video_processing_emo_llama import EmoLlamaVideoProcessor
 from .original_checkpoint import OriginalCheckpoint, read_json
 
 logger = logging.get_logger(__name__)
@@ -17,13 +19,19 @@ BERT = "bert-base-uncased"
 MAX_QUESTION_TOKENS = 256  # LLaMA-VID's truncation of the Q-Former's question
 
 
-def convert_image_processor(config: EmoLlamaConfig, original: dict) -> EmoLlamaImageProcessor:
-    """The image processor of a model; pictures are padded or cropped as `image_aspect_ratio` of the original says."""
+def convert_visual_processors(
+    config: EmoLlamaConfig, original: dict
+) -> tuple[EmoLlamaImageProcessor, EmoLlamaVideoProcessor]:
+    """
+    The processors of a model's pictures and clips; these are padded or cropped as `image_aspect_ratio` of the original
+    says.
+    """
     side = config.vision_config.image_size
     square = {"height": side, "width": side}
-    if original.get("image_aspect_ratio") == "pad":
-        return EmoLlamaImageProcessor(size=square)
-    return EmoLlamaImageProcessor(size={"shortest_edge": side}, do_pad=False, do_center_crop=True, crop_size=square)
+    settings: dict[str, Any] = {"size": square}
+    if original.get("image_aspect_ratio") != "pad":
+        settings = {"size": {"shortest_edge": side}, "do_pad": False, "do_center_crop": True, "crop_size": square}
+    return EmoLlamaImageProcessor(**settings), EmoLlamaVideoProcessor(**settings)
 
 
 def convert_text_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:

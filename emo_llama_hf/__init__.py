@@ -25,6 +25,7 @@ from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLl
 from .modeling.modeling_face_prior import EmoLlamaFacePriorModel  # noqa: E402
 from .processing.image_processing_emo_llama import EmoLlamaImageProcessor  # noqa: E402
 from .processing.processing_emo_llama import EmoLlamaProcessor  # noqa: E402
+from .processing.video_processing_emo_llama import EmoLlamaVideoProcessor  # noqa: E402
 from .registration import register  # noqa: E402
 
 register()
@@ -38,6 +39,7 @@ __all__ = [
     "EmoLlamaImageProcessor",
     "EmoLlamaModel",
     "EmoLlamaProcessor",
+    "EmoLlamaVideoProcessor",
     "EmotionChatPipeline",
     "default_model",
     "load_model",

@@ -2,8 +2,9 @@
 
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoProcessor
 
-# The top-level name asks for torchvision up to transformers 5.17, the class does not.
+# The top-level names ask for torchvision (the image processor's up to transformers 5.17), the classes do not.
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .chat.pipeline import EmotionChatPipeline
@@ -14,6 +15,7 @@ from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLl
 from .modeling.modeling_face_prior import EmoLlamaFacePriorModel
 from .processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from .processing.processing_emo_llama import EmoLlamaProcessor
+from .processing.video_processing_emo_llama import EmoLlamaVideoProcessor
 
 TASK = "emotion-chat"
 
@@ -36,6 +38,8 @@ def register() -> None:
     EmoLlamaForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
     AutoImageProcessor.register(EmoLlamaConfig, image_processor_classes={"pil": EmoLlamaImageProcessor}, exist_ok=True)
     EmoLlamaImageProcessor.register_for_auto_class()
+    AutoVideoProcessor.register(EmoLlamaConfig, EmoLlamaVideoProcessor, exist_ok=True)
+    EmoLlamaVideoProcessor.register_for_auto_class()
     AutoProcessor.register(EmoLlamaConfig, EmoLlamaProcessor, exist_ok=True)
     EmoLlamaProcessor.register_for_auto_class()
     if TASK not in PIPELINE_REGISTRY.supported_tasks:

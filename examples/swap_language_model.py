@@ -29,11 +29,10 @@ if language_model is not None:
         image_processor=processor.image_processor,
         tokenizer=tokenizer,
         qformer_tokenizer=processor.qformer_tokenizer,
-        face_detector=processor.face_detector,
+        video_processor=processor.video_processor,
+        face_detector=processor.faces.detector,
+        faces=processor.faces.settings,
         tokens_per_frame=processor.tokens_per_frame,
-        num_frames=processor.num_frames,
-        face_margin=processor.face_margin,
-        full_frame_below=processor.full_frame_below,
     )
 
 # %% A model of the same eyes and another tongue.

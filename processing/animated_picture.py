@@ -20,11 +20,19 @@ class AnimatedPicture(Clip):
     Frames of a picture file.
 
     Read with Pillow rather than FFmpeg, because FFmpeg knows animated WebP and AVIF only in some builds, drops
-    transparency and misses EXIF orientation: a still picture has the same pixels here as from `load_image`.
+    transparency and misses EXIF orientation: a still picture has the same pixels here as from [`load_image`].
+
+    Args:
+        file (`BinaryIO`): seekable, of a format that Pillow reads; stays open.
+        partial (`bool`): whether the readable part of a damaged picture will do.
+
+    Raises:
+        `UnreadableMediaError`: no frame can be read, or one cannot and not `partial`.
     """
 
+    backend = "pillow"
+
     def __init__(self, file: BinaryIO, partial: bool) -> None:
-        """`file`: seekable, of a format that Pillow reads; stays open."""
         super().__init__(partial)
         self._file = file
         durations = self._frame_durations()

@@ -16,12 +16,18 @@ class Clip(ABC):
     """
     A sequence of frames whose times are known before any of them is kept.
 
+    Args:
+        partial (`bool`): whether the readable part of a damaged clip will do.
+
     Attributes:
-        times: when each frame appears, in seconds from the first, in order.
-        duration: seconds from the first frame's appearance to the end of the last; None if unknown.
-        problem: what could not be read; None if nothing is amiss.
+        times (`list[float]`): when each frame appears, in seconds from the first, in order.
+        duration (`float`, *optional*):
+            Seconds from the first frame's appearance to the end of the last; `None` if unknown.
+        problem (`str`, *optional*): what could not be read; `None` if nothing is amiss.
+        backend (`str`, *optional*): the library that decodes the clip; `None` for frames that are decoded already.
     """
 
+    backend: str | None = None
     times: list[float]
     duration: float | None
 
@@ -32,11 +38,14 @@ class Clip(ABC):
     @abstractmethod
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
         """
-        Yield (index, RGB image) of the frames with these sorted indices, leaving out unreadable ones if partial.
+        Yield (index, RGB image) of the frames with these indices, leaving out unreadable ones if partial.
+
+        Args:
+            indices (`Sequence[int]`): numbers of the wanted frames, sorted and unique.
 
         Raises:
-            TimesChangedError: choose again from the new `times`.
-            UnreadableMediaError: a frame cannot be read, and not partial.
+            `TimesChangedError`: choose again from the new `times`.
+            `UnreadableMediaError`: a frame cannot be read, and not partial.
         """
 
     def close(self) -> None:  # noqa: B027 - most clips hold nothing open

@@ -2,10 +2,12 @@
 
 import math
 from operator import attrgetter
+from typing import Literal, TypeAlias
 
 from .face_detection import Face
 
-FACE_CHOICES = ("largest", "most_confident", "all")
+FaceChoice: TypeAlias = Literal["largest", "most_confident", "all"]
+FACE_CHOICES: tuple[FaceChoice, ...] = ("largest", "most_confident", "all")
 
 
 def shift(first: Face, second: Face) -> float:
@@ -59,7 +61,7 @@ def link_faces(frames: list[list[Face]], max_shift: float = 2.0) -> list[list[Fa
     return tracks
 
 
-def select_tracks(tracks: list[list[Face | None]], choice: str) -> list[list[Face | None]]:
+def select_tracks(tracks: list[list[Face | None]], choice: FaceChoice) -> list[list[Face | None]]:
     """
     The tracks to answer about.
 

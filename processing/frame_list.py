@@ -1,6 +1,7 @@
 """A clip whose frames are already in memory, or in a list of pictures."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +12,17 @@ from .image_loading import load_image
 
 
 class FrameList(Clip):
-    """Frames of a T×H×W×C or T×C×H×W array, or of a list of anything `load_image` takes."""
+    """
+    Frames in memory.
 
-    def __init__(self, frames: Sequence | np.ndarray | torch.Tensor, fps: float | None, partial: bool) -> None:
-        """`fps`: frames a second; without it the times are frame numbers and the duration is unknown."""
+    Args:
+        frames (`Sequence`, `np.ndarray` or `torch.Tensor`):
+            An array T×H×W×C or T×C×H×W, or a list of anything [`load_image`] takes.
+        fps (`float`, *optional*): frames a second; without it the times are frame numbers, the duration is unknown.
+        partial (`bool`): whether frames that cannot be read are left out.
+    """
+
+    def __init__(self, frames: Sequence[Any] | np.ndarray | torch.Tensor, fps: float | None, partial: bool) -> None:
         super().__init__(partial)
         self._frames = frames
         self.times = [number / (fps or 1.0) for number in range(len(frames))]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, get_args
+from typing import Literal, TypeAlias
 
 from PIL import Image
 
@@ -13,9 +13,11 @@ from .frame_indices import count_at_rate, evenly_in_time, evenly_spaced
 from .media_source import UnreadableMediaError
 from .video_loading import VideoSource, open_clip
 
-Strategy = Literal["uniform", "fps", "face"]
-STRATEGIES = get_args(Strategy)
-ON_ERROR = ("raise", "partial")
+Strategy: TypeAlias = Literal["uniform", "fps", "face"]
+STRATEGIES: tuple[Strategy, ...] = ("uniform", "fps", "face")
+OnError: TypeAlias = Literal["raise", "partial"]
+ON_ERROR: tuple[OnError, ...] = ("raise", "partial")
+HasFace: TypeAlias = Callable[[list[Image.Image]], Sequence[bool]]
 
 CANDIDATES_PER_FRAME = 4  # frames searched for a face, for each frame wanted
 FACE_BATCH = 8  # candidate frames in memory at a time
@@ -26,18 +28,28 @@ class SampledFrames:
     """
     Frames of a clip, in order.
 
-    Attributes:
-        frames: RGB images, upright.
-        timestamps: when each appears, in seconds from the clip's first frame; frame numbers if the clip was given as
-            frames without `video_fps`.
-        duration: length of the clip in seconds; None for a single frame of unknown length, or frames without a rate.
-        strategy: how the frames were chosen: "uniform" if "face" was asked for and no face was found.
-        problem: what could not be read of a damaged clip (`on_error="partial"`); None for an intact clip.
+    Args:
+        frames (`list[PIL.Image.Image]`): RGB images, upright.
+        indices (`list[int]`): the number of each frame in the clip.
+        timestamps (`list[float]`):
+            When each appears, in seconds from the clip's first frame; frame numbers if the clip was given as frames
+            without `video_fps`.
+        total (`int`): frames that the clip has.
+        duration (`float`, *optional*):
+            Length of the clip in seconds; `None` for a single frame of unknown length, or frames without a rate.
+        backend (`str`, *optional*): the library that decoded the clip.
+        strategy (`str`, *optional*, defaults to `"uniform"`):
+            How the frames were chosen: `"uniform"` if `"face"` was asked for and no face was found.
+        problem (`str`, *optional*):
+            What could not be read of a damaged clip (`on_error="partial"`); `None` for an intact clip.
     """
 
     frames: list[Image.Image]
+    indices: list[int]
     timestamps: list[float]
+    total: int
     duration: float | None
+    backend: str | None = None
     strategy: Strategy = "uniform"
     problem: str | None = None
 
@@ -48,16 +60,17 @@ def sample_frames(
     num_frames: int = 8,
     fps: float | None = None,
     max_frames: int | None = None,
-    has_face: Callable[[list[Image.Image]], Sequence[bool]] | None = None,
-    on_error: Literal["raise", "partial"] = "raise",
+    has_face: HasFace | None = None,
+    on_error: OnError = "raise",
     video_fps: float | None = None,
 ) -> SampledFrames:
     """
     Choose frames of a clip, decoding little more than those and holding no others.
 
     Args:
-        video: what `open_clip` takes: path, URL, bytes, file object, array or list of frames, animated picture.
-        strategy: one of
+        video (`VideoSource`):
+            What [`open_clip`] takes: path, URL, bytes, file object, array or list of frames, animated picture.
+        strategy (`str`, *optional*, defaults to `"uniform"`): one of
 
             - `"uniform"`: the `num_frames` frames on screen at the centres of as many equal spans of time;
             - `"fps"`: as uniform, with `fps` frames for each second, at most `max_frames`;
@@ -65,32 +78,27 @@ def sample_frames(
               uniformly; uniform if none of them has a face.
 
             A clip with fewer frames gives each of them once.
-        num_frames: number of frames for `"uniform"` and `"face"`.
-        fps: frames a second for `"fps"`.
-        max_frames: upper limit for `"fps"`; None sets none.
-        has_face: for `"face"`: tells of each of up to 8 frames whether it shows a face.
-        on_error: of a damaged or cut-off clip, `"raise"` an error or sample the readable part, `"partial"`.
-        video_fps: frames a second of a clip given as frames.
+        num_frames (`int`, *optional*, defaults to 8): number of frames for `"uniform"` and `"face"`.
+        fps (`float`, *optional*): frames a second for `"fps"`.
+        max_frames (`int`, *optional*): upper limit for `"fps"`; `None` sets none.
+        has_face (`Callable`, *optional*): for `"face"`: tells of each of up to 8 frames whether it shows a face.
+        on_error (`str`, *optional*, defaults to `"raise"`):
+            Of a damaged or cut-off clip, `"raise"` an error or sample the readable part, `"partial"`.
+        video_fps (`float`, *optional*): frames a second of a clip given as frames.
+
+    Returns:
+        [`SampledFrames`]
 
     Raises:
-        UnreadableMediaError: empty, audio only, damaged, cut off, of no known format, unreachable, or without frames.
-        FileNotFoundError, IsADirectoryError, PermissionError: no such file, or it may not be opened.
-        ValueError: a setting out of range or missing.
+        `UnreadableMediaError`: empty, audio only, damaged, cut off, of no known format, unreachable, or no frames.
+        `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: no such file, or it may not be opened.
+        `ValueError`: a setting out of range or missing.
     """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"`strategy` is {strategy!r}. Choose 'uniform', 'fps' or 'face'.")
-    if on_error not in ON_ERROR:
-        raise ValueError(f"`on_error` is {on_error!r}. Choose 'raise' or 'partial'.")
+    check_sampling(strategy, num_frames, fps, max_frames, on_error, video_fps)
     if strategy == "fps" and fps is None:
         raise ValueError("`fps` is missing. Give the frames a second for strategy='fps'.")
     if strategy == "face" and has_face is None:
         raise ValueError("`has_face` is missing. Give a function that finds faces for strategy='face'.")
-    for name, count in (("num_frames", num_frames), ("max_frames", max_frames)):
-        if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
-            raise ValueError(f"`{name}` is {count!r}. Give a whole number from 1 up.")
-    for name, rate in (("fps", fps), ("video_fps", video_fps)):
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"`{name}` is {rate!r}. Give a number of frames a second above 0.")
 
     with open_clip(video, partial=on_error == "partial", video_fps=video_fps) as clip:
 
@@ -111,18 +119,39 @@ def sample_frames(
             return sample()
 
 
+def check_sampling(
+    strategy: str,
+    num_frames: int | None,
+    fps: float | None,
+    max_frames: int | None,
+    on_error: str,
+    video_fps: float | None = None,
+) -> None:
+    """Raise `ValueError` if a setting of [`sample_frames`] is none of its choices or out of range."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"`strategy` is {strategy!r}. Choose 'uniform', 'fps' or 'face'.")
+    if on_error not in ON_ERROR:
+        raise ValueError(f"`on_error` is {on_error!r}. Choose 'raise' or 'partial'.")
+    for name, count in (("num_frames", num_frames), ("max_frames", max_frames)):
+        if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
+            raise ValueError(f"`{name}` is {count!r}. Give a whole number from 1 up.")
+    for name, rate in (("fps", fps), ("video_fps", video_fps)):
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"`{name}` is {rate!r}. Give a number of frames a second above 0.")
+
+
 def frames_at(
     video: VideoSource,
     timestamps: Sequence[float],
-    on_error: Literal["raise", "partial"] = "raise",
+    on_error: OnError = "raise",
     video_fps: float | None = None,
 ) -> list[Image.Image]:
     """
     The frames of a clip that appear at these times, or next to them: `SampledFrames.frames` again, by their times.
 
     Args:
-        video, on_error, video_fps: as in `sample_frames`, which raises the same errors.
-        timestamps: increasing, in seconds from the clip's first frame.
+        video, on_error, video_fps: as in [`sample_frames`], which raises the same errors.
+        timestamps (`Sequence[float]`): increasing, in seconds from the clip's first frame.
     """
     with open_clip(video, partial=on_error == "partial", video_fps=video_fps) as clip:
 
@@ -144,9 +173,7 @@ def _count_at_rate(clip: Clip, fps: float, max_frames: int | None) -> int:
     return 1
 
 
-def _indices_with_face(
-    clip: Clip, num_frames: int, has_face: Callable[[list[Image.Image]], Sequence[bool]]
-) -> list[int]:
+def _indices_with_face(clip: Clip, num_frames: int, has_face: HasFace) -> list[int]:
     """Up to `num_frames` indices spread over the candidates with a face."""
     candidates = evenly_in_time(clip.times, clip.duration, CANDIDATES_PER_FRAME * num_frames)
     found: list[int] = []
@@ -165,8 +192,11 @@ def _take(clip: Clip, indices: list[int], strategy: Strategy) -> SampledFrames:
         raise UnreadableMediaError(f"`video` has no frame that can be read: {clip.problem}. Get a whole copy.")
     return SampledFrames(
         frames=list(taken.values()),
+        indices=list(taken),
         timestamps=[clip.times[index] for index in taken],
+        total=len(clip.times),
         duration=clip.duration,
+        backend=clip.backend,
         strategy=strategy,
         problem=clip.problem,
     )

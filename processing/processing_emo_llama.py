@@ -1,355 +1,381 @@
 """Processor of EmoLlama: pictures, clips and chats to model inputs."""
 
+import copy
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias, cast
 
-from PIL import Image
-from transformers import AddedToken, BatchFeature, ProcessorMixin
+import numpy as np
+from transformers import AddedToken, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.image_utils import ImageInput
-from transformers.processing_utils import MultiModalData
+
+# The top-level name asks for torchvision up to transformers 5.17, the class does not.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.processing_utils import MultiModalData, ProcessingKwargs
+from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoInput
 
-from .face_detection import EmoLlamaFaceDetector, Face
-from .face_selection import expand_box, usable_faces
-from .face_tracks import FACE_CHOICES, link_faces, select_tracks
-from .frame_sampling import ON_ERROR, STRATEGIES, sample_frames
+from .face_detection import EmoLlamaFaceDetector
+from .face_finder import FaceFinder, FaceSettings
 from .image_loading import load_image
-from .prompts import (
-    ATTRIBUTE_PHRASES,
-    ATTRIBUTE_TEMPLATE,
-    CHAT_TEMPLATE,
-    attribute_sentence,
-    check_wording,
-    defuse,
-    turn_of,
-)
+from .image_processing_emo_llama import EmoLlamaImageProcessor, EmoLlamaImageProcessorKwargs
+from .old_settings import FLAT, with_parts
+from .prompt_settings import PromptSettings
+from .prompts import CHAT_TEMPLATE, Attributes, defuse
+from .video_processing_emo_llama import EmoLlamaVideoProcessor, EmoLlamaVideoProcessorKwargs, clip_metadata
 from .visual import Visual
+from .visual_order import in_text_order
 
-MISSING_FACE = ("mask", "full_frame", "error")
-QUESTION_GUIDES = ("turn", "latest")
 FACE_DETECTOR_FOLDER = "face_detector"
+
+Expanded: TypeAlias = tuple[list[str], list[list[dict[str, Any]]]]
+"""Texts with visual tokens, and where in each what took the place of which placeholder."""
+
+
+class EmoLlamaImagesKwargs(EmoLlamaImageProcessorKwargs, total=False):  # type: ignore[call-arg]
+    """
+    questions (`str` or `list[str]`, *optional*):
+        What guides the Q-Former on each visual, clips too; by default what the user says in the turn that shows it.
+    attributes (`list[dict | None]`, *optional*):
+        Perceived attributes of each visual, see [`attribute_sentence`]; a sentence is written into the prompt.
+    """
+
+    questions: Any
+    attributes: Any
+
+
+class EmoLlamaProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
+    """`images_kwargs` and `videos_kwargs` of [`EmoLlamaProcessor`]."""
+
+    images_kwargs: EmoLlamaImagesKwargs
+    videos_kwargs: EmoLlamaVideoProcessorKwargs
+    _defaults = {"text_kwargs": {"padding": True, "return_token_type_ids": False, "return_tensors": "pt"}}
+
+
+@dataclass(frozen=True)
+class VisualsInOrder:
+    """
+    The pictures and clips of one call, on their way from the layout of the inputs to their processing.
+
+    Args:
+        sources (`list[tuple[Any, bool]]`): each source and whether it is a clip, in the order of the texts.
+        questions (`list[str]`, *optional*): what the texts ask about each; `None` without texts.
+        videos_kwargs (`dict`): the call's.
+    """
+
+    sources: list[tuple[Any, bool]]
+    questions: list[str] | None
+    videos_kwargs: dict[str, Any]
 
 
 class EmoLlamaProcessor(ProcessorMixin):
     r"""
-    Image processor, tokenizer, Q-Former tokenizer and face detector in one. Everything that is chosen, not learned, is
-    one of its settings and saved with it.
+    Image processor, video processor, tokenizers and face detector in one. Everything that is chosen, not learned, is
+    a setting of one of its parts and saved with it. Calling it gives the model inputs of texts whose image and video
+    tokens stand for `images` and `videos`, in the order of the texts:
+
+    - `images` are pictures, see [`load_image`], and `videos` clips, see [`sample_frames`], or both [`Visual`]s; one, a
+      list, or one list a text. `text` is a prompt or a list of them; without it only visual inputs are made.
+    - `questions` and `attributes` are said for each visual, see [`EmoLlamaImagesKwargs`]; further arguments are those
+      of the tokenizer and of the processors of pictures and clips, flat or as `text_kwargs`, `images_kwargs` and
+      `videos_kwargs`.
+    - The `BatchFeature` has `input_ids`, `attention_mask` (B, T); with visuals also what
+      [`~EmoLlamaProcessor.visual_inputs`] gives and `qformer_input_ids`, `qformer_attention_mask` (V, L); with
+      `return_metadata=True` also the clips' `video_metadata`.
+    - A `ValueError` says that nothing was given, tokens and visuals differ in number, or a visual has no question.
 
     Args:
-        image_processor ([`EmoLlamaImageProcessor`]): frames and face crops to tensors.
-        tokenizer: the language model's tokenizer; `image_token` is added to it where it lacks it.
-        qformer_tokenizer: the Q-Former's BERT tokenizer; truncates questions on the left.
+        image_processor ([`EmoLlamaImageProcessor`]): pictures and face crops to tensors.
+        tokenizer (`PreTrainedTokenizerBase`):
+            The language model's; `image_token` is added to it where it lacks it, and its end token pads where it has
+            nothing that does.
+        qformer_tokenizer (`PreTrainedTokenizerBase`): the Q-Former's BERT tokenizer; truncates questions on the left.
+        video_processor ([`EmoLlamaVideoProcessor`]): samples frames of clips; these and their face crops to tensors.
         face_detector ([`EmoLlamaFaceDetector`], *optional*): without it no face is looked for.
         chat_template (`str`, *optional*): Jinja template; the prompt of Vicuna v1 by default.
-        tokens_per_frame (`int`): visual tokens of a frame, `config.tokens_per_frame` of the model.
-        image_token, video_token (`str`): what stands for a picture and for a clip in a text.
-        user_prefix, assistant_prefix (`str`):
-            What begins a turn in the chat template: between them lies the question that guides a visual.
-        question_guide (`str`): `"turn"` (the question of the turn that shows a visual guides it) or `"latest"`.
-        num_frames (`int`), frame_sampling (`str`), fps (`float`), max_frames (`int`):
-            Frame sampling of clips, see [`sample_frames`].
-        on_video_error (`str`):
-            What happens to a damaged or cut-off clip: `"raise"` an error, or look at the readable part, `"partial"`.
-        face_choice (`str`): `"largest"`, `"most_confident"` or `"all"`, see [`select_tracks`].
-        face_margin (`float`): how much a face's box grows before it is cropped, as a part of its sides.
-        min_face_size (`float`), min_face_confidence (`float`): smaller or less certain faces are not looked at.
-        missing_face (`str`):
-            What happens to a frame without a face: `"mask"` (nothing is said about one), `"full_frame"` (the whole
-            frame is taken for a face: for pictures that are face crops already) or `"error"`.
-        full_frame_below (`int`):
-            A frame without a side longer than this many pixels is taken for a face as a whole, whatever is found in
-            it: so small a picture is a face crop, and detectors misjudge faces that fill it.
-        use_attributes (`bool`): whether perceived age, gender and race may be written into a prompt at all.
-        attribute_template (`str`), attribute_phrases (`dict[str, str]`), attribute_threshold (`float`):
-            See [`attribute_sentence`].
-        label_temperature (`float`):
+        faces ([`FaceSettings`] or `dict`, *optional*): which faces are looked at.
+        prompt ([`PromptSettings`] or `dict`, *optional*): how prompts are read and written.
+        tokens_per_frame (`int`, *optional*, defaults to 2):
+            Visual tokens of a frame, `config.tokens_per_frame` of the model.
+        image_token (`str`, *optional*, defaults to `"<image>"`): what stands for a picture in a text.
+        video_token (`str`, *optional*, defaults to `"<video>"`): what stands for a clip in a text.
+        label_temperature (`float`, *optional*, defaults to 1.0):
             What divides the log-likelihoods of a closed set's labels before they become probabilities; found on
             validation data where these are to be calibrated (arXiv 1706.04599).
+
+    Raises:
+        `ValueError`: a setting is none of its choices or out of range.
     """
+
+    valid_processor_kwargs = EmoLlamaProcessorKwargs
 
     def __init__(
         self,
-        image_processor=None,
-        tokenizer=None,
-        qformer_tokenizer=None,
+        image_processor: EmoLlamaImageProcessor,
+        tokenizer: PreTrainedTokenizerBase,
+        qformer_tokenizer: PreTrainedTokenizerBase,
+        video_processor: EmoLlamaVideoProcessor,
         face_detector: EmoLlamaFaceDetector | None = None,
         chat_template: str | None = None,
+        faces: FaceSettings | dict[str, Any] | None = None,
+        prompt: PromptSettings | dict[str, Any] | None = None,
         tokens_per_frame: int = 2,
         image_token: str = "<image>",
         video_token: str = "<video>",
-        user_prefix: str = "USER:",
-        assistant_prefix: str = "ASSISTANT:",
-        question_guide: str = "turn",
-        num_frames: int = 8,
-        frame_sampling: str = "uniform",
-        fps: float | None = None,
-        max_frames: int | None = None,
-        on_video_error: str = "raise",
-        face_choice: str = "largest",
-        face_margin: float = 0.5,
-        min_face_size: float = 20,
-        min_face_confidence: float = 0.9,
-        missing_face: str = "mask",
-        full_frame_below: int = 0,
-        use_attributes: bool = True,
-        attribute_template: str = ATTRIBUTE_TEMPLATE,
-        attribute_phrases: dict[str, str] | None = None,
-        attribute_threshold: float = 0.6,
         label_temperature: float = 1.0,
-        **kwargs,
-    ):
-        _check_choice("question_guide", question_guide, QUESTION_GUIDES)
-        _check_choice("frame_sampling", frame_sampling, STRATEGIES)
-        _check_choice("on_video_error", on_video_error, ON_ERROR)
-        _check_choice("face_choice", face_choice, FACE_CHOICES)
-        _check_choice("missing_face", missing_face, MISSING_FACE)
-        attribute_phrases = dict(ATTRIBUTE_PHRASES if attribute_phrases is None else attribute_phrases)
-        check_wording(attribute_template, attribute_phrases)
+    ) -> None:
         if not label_temperature > 0:
             raise ValueError(f"`label_temperature` must be above 0, got {label_temperature}.")
-        self.face_detector = face_detector
+        self.faces = FaceFinder(face_detector, FaceSettings(**faces) if isinstance(faces, dict) else faces)
+        self.prompt = PromptSettings(**prompt) if isinstance(prompt, dict) else prompt or PromptSettings()
         self.tokens_per_frame = tokens_per_frame
         self.image_token = image_token
         self.video_token = video_token
-        self.user_prefix = user_prefix
-        self.assistant_prefix = assistant_prefix
-        self.question_guide = question_guide
-        self.num_frames = num_frames
-        self.frame_sampling = frame_sampling
-        self.fps = fps
-        self.max_frames = max_frames
-        self.on_video_error = on_video_error
-        self.face_choice = face_choice
-        self.face_margin = face_margin
-        self.min_face_size = min_face_size
-        self.min_face_confidence = min_face_confidence
-        self.missing_face = missing_face
-        self.full_frame_below = full_frame_below
-        self.use_attributes = use_attributes
-        self.attribute_template = attribute_template
-        self.attribute_phrases = attribute_phrases
-        self.attribute_threshold = attribute_threshold
         self.label_temperature = label_temperature
-        super().__init__(image_processor, tokenizer, qformer_tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        super().__init__(
+            image_processor,
+            tokenizer,
+            qformer_tokenizer,
+            video_processor,
+            chat_template=chat_template or CHAT_TEMPLATE,
+        )
         if image_token not in tokenizer.get_vocab():
             tokenizer.add_tokens([AddedToken(image_token, normalized=False, special=True)], special_tokens=True)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
         self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
 
     @property
     def model_input_names(self) -> list[str]:
+        """Names of the tensors that a call with texts and visuals gives."""
         return [
             *self.tokenizer.model_input_names,
-            *(self.image_processor.model_input_names if self.face_detector is not None else ["pixel_values"]),
+            *(self.image_processor.model_input_names if self.faces.detector is not None else ["pixel_values"]),
             "frame_counts",
             "qformer_input_ids",
             "qformer_attention_mask",
         ]
 
-    def __call__(
+    # -- the steps of `ProcessorMixin.__call__`
+
+    def prepare_inputs_layout(
         self,
         images: ImageInput | None = None,
         text: str | list[str] | None = None,
         videos: VideoInput | None = None,
-        questions: str | list[str] | None = None,
-        attributes: list[dict | None] | None = None,
-        **kwargs,
-    ) -> BatchFeature:
+        audio: Any = None,
+        **kwargs: Any,
+    ) -> tuple[VisualsInOrder | None, list[str] | None, None, Any]:
         """
-        Model inputs of texts whose image and video tokens stand for `images` and `videos`, in the order of the texts.
-
-        Args:
-            images: pictures, see [`load_image`], or [`Visual`]s; one, a list, or one list a text.
-            text (`str` or `list[str]`, *optional*): prompts. Without it only visual inputs are made.
-            videos: clips, see [`sample_frames`], or [`Visual`]s; one, a list, or one list a text.
-            questions (`str` or `list[str]`, *optional*):
-                What guides the Q-Former on each visual; by default what the user says in the turn that shows it.
-            attributes (`list[dict | None]`, *optional*):
-                Perceived attributes of each visual, see [`attribute_sentence`]; a sentence is written into the prompt.
-            kwargs: of the tokenizer, the image processor and the frame sampling (`num_frames`, `fps`), flat or as
-                `text_kwargs`, `images_kwargs` and `videos_kwargs`.
-
-        Returns:
-            `BatchFeature`: `input_ids`, `attention_mask` (B, T); with visuals also those of
-            [`~EmoLlamaProcessor.visual_inputs`] and `qformer_input_ids`, `qformer_attention_mask` (V, L).
+        Bring pictures and clips into the order of the texts. From here on they are handled as one, since the model
+        reads the frames of all visuals from one tensor in this order.
 
         Raises:
-            `ValueError`: nothing was given, tokens and visuals differ in number, or a visual has no question.
+            `ValueError`: `text` is none, or placeholders and visuals differ in number.
         """
-        if images is None and text is None and videos is None:
-            raise ValueError("Give at least one of `images`, `text` and `videos`.")
-        if kwargs.pop("audio", None) is not None:
-            raise ValueError("`audio` was given, but EmoLlama looks and reads only: leave it out.")
+        texts = [text] if isinstance(text, str) else text
+        if texts is not None and not (isinstance(texts, (list, tuple)) and all(isinstance(t, str) for t in texts)):
+            raise ValueError("`text` must be a string or a list of strings.")
+        sources = in_text_order(texts, images, videos, self.image_token, self.video_token)
+        if not sources:
+            return None, texts and list(texts), None, audio
         merged = self._merge_kwargs(
             self.valid_processor_kwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs
         )
-        texts = [text] if isinstance(text, str) else text
-        if texts is not None and not (isinstance(texts, list) and all(isinstance(t, str) for t in texts)):
-            raise ValueError("`text` must be a string or a list of strings.")
-        visuals = self.find_faces(
-            [
-                self.load_visual(source, is_video, **_sampling_kwargs(merged["videos_kwargs"]))
-                for source, is_video in self._in_text_order(texts, images, videos)
-            ],
-            split=False,
-        )
-        return_tensors = merged["text_kwargs"].setdefault("return_tensors", "pt")
-        data: dict = {}
-        if visuals:
-            data |= self.visual_inputs(visuals, **{"return_tensors": return_tensors, **merged["images_kwargs"]})
-        if texts is not None:
-            data |= self.text_inputs(texts, visuals, questions, attributes, **merged["text_kwargs"])
-        return BatchFeature(data, tensor_type=return_tensors, skip_tensor_conversion=self.skip_tensor_conversion)
+        questions = None if texts is None else self._questions_in(texts)
+        return VisualsInOrder(sources, questions, merged["videos_kwargs"]), texts and list(texts), None, audio
 
-    def load_visual(self, source, is_video: bool = False, **sampling) -> Visual:
+    def validate_inputs(
+        self,
+        images: VisualsInOrder | None = None,
+        text: list[str] | None = None,
+        videos: None = None,
+        audio: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Raise `ValueError` if there is nothing to process, or something that cannot be."""
+        if audio is not None:
+            raise ValueError("`audio` was given, but EmoLlama looks and reads only: leave it out.")
+        if images is None and text is None:
+            raise ValueError("Give at least one of `images`, `text` and `videos`.")
+
+    def _process_images(
+        self,
+        images: VisualsInOrder,
+        questions: str | list[str] | None = None,
+        attributes: Sequence[Attributes | None] | Attributes | None = None,
+        return_tensors: str | None = None,
+        **kwargs: Any,
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Tensors of all visuals, clips too, and what takes the place of each one's placeholder."""
+        clips = sum(is_video for _, is_video in images.sources)
+        sampling = {**images.videos_kwargs}
+        metadata = iter(clip_metadata(sampling.pop("video_metadata", None), clips))
+        visuals = [
+            self.load_visual(source, True, metadata=next(metadata), **sampling)
+            if is_video
+            else self.load_visual(source)
+            for source, is_video in images.sources
+        ]
+        visuals = self.faces.find(visuals, split=False)
+        inputs = self.visual_inputs(visuals, return_tensors, kwargs, images.videos_kwargs)
+        if clips:
+            inputs["video_metadata"] = [visual.metadata for visual in visuals if visual.is_video]
+        if images.questions is None:
+            return inputs, []
+        guides = self._guides(images.questions, questions)
+        inputs |= self._qformer_inputs(guides, return_tensors)
+        return inputs, self._replacements(visuals, attributes)
+
+    def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
+        """The visual tokens of one visual."""
+        return self.image_token * (int(image_inputs["frame_counts"][image_idx]) * self.tokens_per_frame)
+
+    def get_text_with_replacements(
+        self,
+        text: list[str],
+        images_replacements: Sequence[str] = (),
+        videos_replacements: Sequence[str] = (),
+        audio_replacements: Sequence[str] = (),
+    ) -> Expanded:
+        """Texts with what stands for each visual in place of its placeholder; here pictures and clips part again."""
+        tokens = [token for sample in text for token in self._placeholders_in(sample)]
+        by_token: dict[str, list[str]] = {self.image_token: [], self.video_token: []}
+        for token, replacement in zip(tokens, images_replacements, strict=True):
+            by_token[token].append(replacement)
+        pictures, clips = by_token[self.image_token], by_token[self.video_token]
+        return cast(Expanded, super().get_text_with_replacements(text, pictures, clips))
+
+    # -- the same in parts, for whoever needs the frames, or several texts about the same visuals
+
+    def load_visual(self, source: Any, is_video: bool = False, **kwargs: Any) -> Visual:
         """
         Read a picture or sample a clip's frames.
 
         Args:
             source: see [`load_image`] and [`sample_frames`]; a [`Visual`] is returned as it is.
             is_video (`bool`, *optional*, defaults to `False`): whether it is a clip.
-            sampling: `strategy`, `num_frames`, `fps`, `max_frames`, `on_error` instead of the processor's settings.
+            kwargs: of [`~EmoLlamaVideoProcessor.load`], instead of the video processor's settings.
         """
         if isinstance(source, Visual):
             return source
         if not is_video:
             return Visual(frames=[load_image(source)], timestamps=[0.0], is_video=False)
-        settings = {
-            "strategy": self.frame_sampling,
-            "num_frames": self.num_frames,
-            "fps": self.fps,
-            "max_frames": self.max_frames,
-            "on_error": self.on_video_error,
-        }
-        if "strategy" not in sampling:
-            if sampling.get("fps") is not None:
-                if sampling.get("num_frames") is not None:
-                    raise ValueError("`num_frames` and `fps` were both given: sample by one of them.")
-                sampling["strategy"] = "fps"
-            elif sampling.get("num_frames") is not None and self.frame_sampling == "fps":
-                sampling["strategy"] = "uniform"
-        has_face = (lambda frames: [bool(faces) for faces in self._detect(frames)]) if self.face_detector else None
-        sampled = sample_frames(source, **{**settings, "has_face": has_face, **sampling})
-        return Visual(
-            frames=sampled.frames,
-            timestamps=sampled.timestamps,
-            is_video=True,
-            strategy=sampled.strategy,
-            problem=sampled.problem,
-        )
+        has_face = None if self.faces.detector is None else self.faces.shows_face
+        return cast(Visual, self.video_processor.load(source, **{"has_face": has_face, **kwargs}))
 
-    def find_faces(self, visuals: list[Visual], split: bool = True) -> list[Visual]:
+    def visual_inputs(
+        self,
+        visuals: Sequence[Visual],
+        return_tensors: str | None = None,
+        images_kwargs: dict[str, Any] | None = None,
+        videos_kwargs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """
-        Detect the faces of all frames and choose whose face each visual shows; where they are known, nothing happens.
+        Tensors of visuals whose faces were looked for.
 
         Args:
-            visuals (`list[Visual]`): pictures and clips.
-            split (`bool`, *optional*, defaults to `True`):
-                With `face_choice="all"`, give one visual a person; otherwise the most prominent person is shown.
+            visuals (`list[Visual]`): at least one, with `faces` from [`~FaceFinder.find`] if there is a detector.
+            return_tensors (`str`, *optional*): `"pt"` or `"np"`; numpy arrays and lists by default.
+            images_kwargs (`dict`, *optional*): instead of the image processor's settings, for pictures.
+            videos_kwargs (`dict`, *optional*): instead of the video processor's settings, for clips.
 
-        Raises:
-            `ValueError`: no face in a visual and `missing_face="error"`.
+        Returns:
+            `dict`: `pixel_values` (F, 3, H, W) and `frame_counts` (V,); with a face detector also `face_pixel_values`
+            (F, 3, h, w) and `face_mask` (F,).
         """
-        if self.face_detector is None:
-            return visuals
-        waiting = [visual for visual in visuals if visual.detections is None]
-        detected: Iterator[list[Face]] = iter(self._detect([frame for visual in waiting for frame in visual.frames]))
-        found = []
-        for index, visual in enumerate(visuals):
-            if visual.detections is not None:
-                found.append(visual)
-                continue
-            detections = [next(detected) for _ in visual.frames]
-            choice = "largest" if self.face_choice == "all" and not split else self.face_choice
-            tracks = select_tracks(link_faces(detections), choice)
-            small = all(map(self._is_small, visual.frames))
-            if not tracks and self.missing_face == "error" and not small:
-                raise ValueError(
-                    f"Visual {index} shows no face of at least {self.min_face_size} pixels and confidence "
-                    f"{self.min_face_confidence}: give another one, or set `missing_face` to 'mask' or 'full_frame'."
-                )
-            found += [
-                replace(visual, detections=detections, faces=track) for track in tracks or [[None] * len(detections)]
-            ]
-        return found
-
-    def _is_small(self, frame) -> bool:
-        return max(frame.size) <= self.full_frame_below
-
-    def _detect(self, frames) -> list[list[Face]]:
-        assert self.face_detector is not None  # the callers asked
-        return [
-            usable_faces(faces, self.min_face_size, self.min_face_confidence)
-            for faces in self.face_detector.detect(frames)
-        ]
-
-    def face_sources(self, visual: Visual) -> list[str]:
-        """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
-        sources = []
-        for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
-            whole = self._is_small(frame) or (face is None and self.missing_face == "full_frame")
-            sources.append("full_frame" if whole else "none" if face is None else "detected")
-        return sources
-
-    def face_boxes(self, visual: Visual) -> list[tuple[int, int, int, int] | None]:
-        """The whole-pixel box (x0, y0, x1, y1) that is cropped from each frame, `None` where there is no face."""
-        boxes: list[tuple[int, int, int, int] | None] = []
-        for frame, face, source in zip(visual.frames, visual.faces or [], self.face_sources(visual), strict=True):
-            if source == "full_frame":
-                boxes.append((0, 0, *frame.size))
-            else:
-                boxes.append(None if face is None else expand_box(face.box, self.face_margin, *frame.size))
-        return boxes
-
-    def visual_inputs(self, visuals: list[Visual], **kwargs) -> dict:
-        """
-        `pixel_values` (F, 3, H, W) and `frame_counts` (V,) of the visuals; where faces were looked for, also
-        `face_pixel_values` (F, 3, h, w) and `face_mask` (F,).
-        """
-        frames = [frame for visual in visuals for frame in visual.frames]
-        if self.face_detector is not None:
-            kwargs["face_boxes"] = [box for visual in visuals for box in self.face_boxes(visual)]
-        inputs = dict(self.image_processor(frames, **kwargs))
+        rows = []
+        for visual in visuals:
+            processor, kwargs = self.image_processor, images_kwargs
+            if visual.is_video:
+                processor, kwargs = self.video_processor.preprocess_frames, videos_kwargs
+            boxes = {} if self.faces.detector is None else {"face_boxes": self.faces.boxes(visual)}
+            rows.append(processor(visual.frames, **{**(kwargs or {}), **boxes, "return_tensors": "np"}))
+        inputs: dict[str, Any] = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         inputs["frame_counts"] = [len(visual.frames) for visual in visuals]
-        return inputs
+        return dict(BatchFeature(inputs, tensor_type=return_tensors))
 
     def text_inputs(
         self,
-        texts: list[str],
-        visuals: list[Visual],
+        texts: Sequence[str],
+        visuals: Sequence[Visual],
         questions: str | list[str] | None = None,
-        attributes: list[dict | None] | None = None,
-        **kwargs,
-    ) -> dict:
-        """`input_ids` and `attention_mask` of prompts, and the Q-Former's of each visual's question."""
-        texts = [text.replace(self.video_token, self.image_token) for text in texts]
-        inputs: dict = {}
+        attributes: Sequence[Attributes | None] | Attributes | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """
+        Tokens of prompts about visuals whose tensors are made elsewhere.
+
+        Args:
+            texts (`list[str]`): prompts, with a placeholder for each visual.
+            visuals (`list[Visual]`): in the order of the texts.
+            questions (`str` or `list[str]`, *optional*): what guides the Q-Former, see [`EmoLlamaImagesKwargs`].
+            attributes (`list[dict | None]`, *optional*): perceived attributes of each visual.
+            kwargs: of the tokenizer; and `return_text_replacement_offsets`.
+
+        Returns:
+            `dict`: `input_ids`, `attention_mask` (B, T); with visuals `qformer_input_ids`, `qformer_attention_mask`
+            (V, L).
+
+        Raises:
+            `ValueError`: a visual has no question, or `questions` or `attributes` has not one entry for each visual.
+        """
+        inputs: dict[str, Any] = {}
         if visuals:
-            guides = self._guiding_questions(texts, visuals, questions)
-            qformer = self.qformer_tokenizer(
-                guides, padding=True, truncation=True, return_tensors=kwargs.get("return_tensors")
-            )
-            inputs["qformer_input_ids"] = qformer["input_ids"]
-            inputs["qformer_attention_mask"] = qformer["attention_mask"]
-        sentences = self._attribute_sentences(visuals, attributes)
-        replacements = [
-            self.image_token * (len(visual.frames) * self.tokens_per_frame) + (f"\n{sentence}" if sentence else "")
-            for visual, sentence in zip(visuals, sentences, strict=True)
-        ]
+            guides = self._guides(self._questions_in(texts), questions)
+            inputs = self._qformer_inputs(guides, kwargs.get("return_tensors"))
         offsets_wanted = kwargs.pop("return_text_replacement_offsets", False)
-        types_wanted = kwargs.pop("return_mm_token_type_ids", False)
-        texts, offsets = self.get_text_with_replacements(texts, images_replacements=replacements)
+        expanded, offsets = self.get_text_with_replacements(list(texts), self._replacements(visuals, attributes))
         kwargs.setdefault("padding", len(texts) > 1)
-        tokens = self.tokenizer(texts, **{"return_token_type_ids": False, **kwargs})
-        self._check_special_mm_tokens(texts, tokens, modalities=["image"])
+        tokens = self.tokenizer(expanded, **{"return_token_type_ids": False, **kwargs})
+        self._check_special_mm_tokens(expanded, tokens, modalities=["image"])
         if offsets_wanted:
             inputs["text_replacement_offsets"] = offsets
-        if types_wanted:
-            inputs["mm_token_type_ids"] = self.create_mm_token_type_ids(tokens["input_ids"])
         return {**tokens, **inputs}
 
-    def apply_chat_template(self, conversation, *args, **kwargs):
+    def _placeholders_in(self, text: str) -> list[str]:
+        return re.findall(f"{re.escape(self.image_token)}|{re.escape(self.video_token)}", text)
+
+    def _questions_in(self, texts: Sequence[str]) -> list[str]:
+        """What the texts ask about each visual."""
+        placeholders = (self.image_token, self.video_token)
+        return [question for text in texts for question in self.prompt.questions_in(text, placeholders)]
+
+    def _guides(self, asked: list[str], given: str | list[str] | None) -> list[str]:
+        """The question that guides each visual: what was given as `questions`, else what the texts ask."""
+        guides = asked if given is None else [given] * len(asked) if isinstance(given, str) else list(given)
+        if len(guides) != len(asked):
+            raise ValueError(f"`questions` has {len(guides)} entries for {len(asked)} visuals: give one for each.")
+        for index, question in enumerate(guides):
+            if not question.strip():
+                raise ValueError(
+                    f"Visual {index} has no question: say in `text` or `questions` what is asked about it."
+                )
+        return guides
+
+    def _qformer_inputs(self, questions: list[str], return_tensors: str | None) -> dict[str, Any]:
+        tokens = self.qformer_tokenizer(questions, padding=True, truncation=True, return_tensors=return_tensors)
+        return {f"qformer_{name}": tokens[name] for name in ("input_ids", "attention_mask")}
+
+    def _replacements(
+        self, visuals: Sequence[Visual], attributes: Sequence[Attributes | None] | Attributes | None
+    ) -> list[str]:
+        """What takes the place of each visual's placeholder: its visual tokens and what is told of its face."""
+        counts = {"frame_counts": [len(visual.frames) for visual in visuals]}
+        tokens = [self.replace_image_token(counts, index) for index in range(len(visuals))]
+        if attributes is None or not self.prompt.use_attributes:
+            return tokens
+        rows = [attributes] if isinstance(attributes, Mapping) else list(attributes)
+        if len(rows) != len(visuals):
+            raise ValueError(f"`attributes` has {len(rows)} entries for {len(visuals)} visuals: give one for each.")
+        sentences = [self.defuse(self.prompt.sentence(row)) for row in rows]
+        return [part + (f"\n{sentence}" if sentence else "") for part, sentence in zip(tokens, sentences, strict=True)]
+
+    # -- chats
+
+    def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
         """
         Render a chat, and with `tokenize=True` make model inputs of it; see `ProcessorMixin.apply_chat_template`.
         Whatever people say in it stays text: spelled-out placeholders and special tokens are defused.
@@ -361,7 +387,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
         return defuse(text, [self.image_token, self.video_token, *self.tokenizer.all_special_tokens, *added])
 
-    def _defuse_chat(self, conversation):
+    def _defuse_chat(self, conversation: Any) -> Any:
         """A copy of a chat, or of a list of chats, in which everything said is defused."""
         if isinstance(conversation, (list, tuple)):
             return [self._defuse_chat(part) for part in conversation]
@@ -377,133 +403,78 @@ class EmoLlamaProcessor(ProcessorMixin):
             ]
         return {**conversation, "content": content}
 
-    def to_dict(self) -> dict:
-        detector, self.face_detector = self.face_detector, None  # its weights are no settings
-        try:
-            output = super().to_dict()
-        finally:
-            self.face_detector = detector
-        output["face_detector"] = detector is not None
+    # -- files
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, as they are saved in `processor_config.json`; `face_detector` says whether there is one."""
+        settings_only = copy.copy(self)  # not `self`: other threads may be using it
+        settings_only.faces = FaceFinder(None, self.faces.settings)  # the detector's weights are no settings
+        output = cast(dict[str, Any], super(EmoLlamaProcessor, settings_only).to_dict())
+        output["faces"] = asdict(self.faces.settings)
+        output["prompt"] = asdict(self.prompt)
+        output["face_detector"] = self.faces.detector is not None
         return output
 
-    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        if self.face_detector is not None:
-            self.face_detector.save_pretrained(os.path.join(save_directory, FACE_DETECTOR_FOLDER))
+    def save_pretrained(self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any) -> Any:
+        """Save the settings, the tokenizers and the face detector; see `ProcessorMixin.save_pretrained`."""
+        if self.faces.detector is not None:
+            self.faces.detector.save_pretrained(os.path.join(save_directory, FACE_DETECTOR_FOLDER))
         return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
     @classmethod
-    def _get_arguments_from_pretrained(cls, pretrained_model_name_or_path, processor_dict=None, **kwargs):
-        arguments = super()._get_arguments_from_pretrained(pretrained_model_name_or_path, processor_dict, **kwargs)
-        if processor_dict is None or not processor_dict.pop("face_detector", False):
-            return arguments
-        hub_kwargs = {
-            key: kwargs[key]
-            for key in ("cache_dir", "force_download", "local_files_only", "token", "revision")
-            if key in kwargs
-        }
-        folder = os.path.join(kwargs.get("subfolder") or "", FACE_DETECTOR_FOLDER)
-        source = os.path.join(pretrained_model_name_or_path, folder)
-        if os.path.isdir(source):  # as a subfolder it would be taken for part of a PEFT adapter above it
-            return [*arguments, EmoLlamaFaceDetector.from_pretrained(source)]
-        detector = EmoLlamaFaceDetector.from_pretrained(pretrained_model_name_or_path, subfolder=folder, **hub_kwargs)
-        return [*arguments, detector]
+    def get_processor_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        The saved settings, and what is left of the arguments of `from_pretrained`. Settings of parts may be given
+        there by their names alone (`face_choice="all"`), and files in which they have no parts are read as well.
+        """
+        saved, kwargs = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        given = {name: kwargs.pop(name) for name in FLAT & kwargs.keys()}
+        return with_parts({**with_parts(saved), **given}), kwargs
 
-    def _in_text_order(self, texts: list[str] | None, images, videos) -> list[tuple[object, bool]]:
-        """Sources of the visuals in the order of the texts' placeholders, and whether each is a clip."""
-        pictures, clips = _per_text(images), _per_text(videos, clips=True)
-        if texts is None:
-            return [(source, False) for part in pictures for source in part] + [
-                (source, True) for part in clips for source in part
-            ]
-        for name, token, parts in (("images", self.image_token, pictures), ("videos", self.video_token, clips)):
-            wanted, given = [text.count(token) for text in texts], [len(part) for part in parts]
-            if (len(given) == len(texts) > 1 and given != wanted) or sum(given) != sum(wanted):
-                raise ValueError(
-                    f"`text` has {wanted} {token} placeholders, but `{name}` has {given}: give one for each."
-                )
-        sources = {
-            self.image_token: iter([source for part in pictures for source in part]),
-            self.video_token: iter([source for part in clips for source in part]),
-        }
-        return [
-            (next(sources[token]), token == self.video_token)
-            for text in texts
-            for token in re.findall(f"{re.escape(self.image_token)}|{re.escape(self.video_token)}", text)
+    @classmethod
+    def _get_arguments_from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        processor_dict: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> list[Any]:
+        settings = processor_dict or {}
+        name, subfolder = pretrained_model_name_or_path, kwargs.pop("subfolder", "")
+        kwargs = {key: value for key, value in kwargs.items() if key not in FLAT}
+        arguments = [
+            AutoImageProcessor.from_pretrained(name, subfolder=subfolder, **kwargs),
+            cls._load_tokenizer_from_pretrained("tokenizer", name, subfolder=subfolder, **kwargs),
+            cls._load_tokenizer_from_pretrained("qformer_tokenizer", name, subfolder=subfolder, **kwargs),
+            # Not from its file, since files from before there was a video processor have none.
+            EmoLlamaVideoProcessor.from_dict(settings.get("video_processor", {}), **kwargs),
         ]
+        if not settings.pop("face_detector", False):
+            return arguments
+        folder = os.path.join(subfolder, FACE_DETECTOR_FOLDER)
+        beside = os.path.join(name, folder)
+        if os.path.isdir(beside):  # as a subfolder it would be taken for part of a PEFT adapter above it
+            return [*arguments, EmoLlamaFaceDetector.from_pretrained(beside)]
+        hub = ("cache_dir", "force_download", "local_files_only", "token", "revision")
+        hub_kwargs = {key: kwargs[key] for key in hub if key in kwargs}
+        return [*arguments, EmoLlamaFaceDetector.from_pretrained(name, subfolder=folder, **hub_kwargs)]
 
-    def _guiding_questions(self, texts: list[str], visuals: list[Visual], questions) -> list[str]:
-        """The question that guides each visual."""
-        if questions is not None:
-            questions = [questions] * len(visuals) if isinstance(questions, str) else list(questions)
-            if len(questions) != len(visuals):
-                raise ValueError(
-                    f"`questions` has {len(questions)} entries for {len(visuals)} visuals: give one for each."
-                )
-        else:
-            questions = [question for text in texts for question in self._questions_in(text)]
-        for index, question in enumerate(questions):
-            if not question.strip():
-                raise ValueError(
-                    f"Visual {index} has no question: say in `text` or `questions` what is asked about it."
-                )
-        return questions
+    def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+        """Raise `TypeError` for a part of the wrong class."""
+        # Without torchvision, transformers 5.17 compares video processors with a stand-in of this class.
+        if argument_name == "video_processor" and isinstance(argument, BaseVideoProcessor):
+            return BaseVideoProcessor
+        return super().check_argument_for_proper_class(argument_name, argument)
 
-    def _questions_in(self, text: str) -> list[str]:
-        positions = [match.start() for match in re.finditer(re.escape(self.image_token), text)]
-        if self.question_guide == "latest":
-            last = text.rfind(self.user_prefix)
-            positions = [0 if last < 0 else last + len(self.user_prefix)] * len(positions)
-        turns = [turn_of(text, position, self.user_prefix, self.assistant_prefix) for position in positions]
-        return [turn.replace(self.image_token, " ").strip() for turn in turns]
-
-    def _attribute_sentences(self, visuals: list[Visual], attributes) -> list[str]:
-        if attributes is None or not self.use_attributes:
-            return [""] * len(visuals)
-        if isinstance(attributes, dict):
-            attributes = [attributes]
-        if len(attributes) != len(visuals):
-            raise ValueError(
-                f"`attributes` has {len(attributes)} entries for {len(visuals)} visuals: give one for each."
-            )
-        wording = (self.attribute_template, self.attribute_phrases, self.attribute_threshold)
-        return [self.defuse(attribute_sentence(values, *wording)) for values in attributes]
-
-    def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
+    def _get_num_multimodal_tokens(
+        self, image_sizes: Sequence[Sequence[int]] | None = None, **kwargs: Any
+    ) -> MultiModalData:
         """Placeholders of pictures of these sizes (height, width): the same for any size."""
         if image_sizes is None:
             return MultiModalData()
         count = len(image_sizes)
         return MultiModalData(num_image_tokens=[self.tokens_per_frame] * count, num_image_patches=[1] * count)
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")
-
-
-def _sampling_kwargs(videos_kwargs: dict) -> dict:
-    """What of transformers' `videos_kwargs` concerns frame sampling."""
-    names = ("num_frames", "fps")
-    return {name: videos_kwargs[name] for name in names if videos_kwargs.get(name) is not None}
-
-
-def _per_text(sources, clips: bool = False) -> list[list]:
-    """`None`, one source, a list of sources or a list of lists as a list of lists; a clip may be a list of frames."""
-    if sources is None:
-        return []
-
-    def is_one(part) -> bool:
-        return not isinstance(part, (list, tuple)) or (clips and bool(part) and all(map(_is_frame, part)))
-
-    if is_one(sources):
-        return [[sources]]
-    if all(map(is_one, sources)):
-        return [list(sources)]
-    return [[part] if is_one(part) else list(part) for part in sources]
-
-
-def _is_frame(value) -> bool:
-    return isinstance(value, Image.Image) or getattr(value, "ndim", 0) in (2, 3)
 
 
 __all__ = ["EmoLlamaProcessor"]

@@ -1,6 +1,11 @@
 """What the processor writes into a prompt, and what it keeps users from writing."""
 
 import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+Attributes: TypeAlias = Mapping[str, str | tuple[str, float]]
+"""What attributes are perceived to be: each a value of the user's, or a value and its probability."""
 
 # The prompt of Vicuna v1, which LLaMA-VID was trained with; visuals come before the text of their turn.
 CHAT_TEMPLATE = """\
@@ -43,9 +48,9 @@ ATTRIBUTE_PHRASES = {"age": "age {value}", "gender": "gender {value}", "race": "
 
 
 def attribute_sentence(
-    attributes: dict[str, str | tuple[str, float]] | None,
+    attributes: Attributes | None,
     template: str = ATTRIBUTE_TEMPLATE,
-    phrases: dict[str, str] = ATTRIBUTE_PHRASES,
+    phrases: Mapping[str, str] = ATTRIBUTE_PHRASES,
     threshold: float = 0.0,
 ) -> str:
     """
@@ -54,9 +59,9 @@ def attribute_sentence(
     Args:
         attributes (`dict[str, str | tuple[str, float]]`, *optional*):
             What each attribute is perceived to be: a value of the user's, or a value and its probability.
-        template (`str`): the sentence, with `{attributes}` where the phrases go.
-        phrases (`dict[str, str]`): the phrase of each attribute, with `{value}`.
-        threshold (`float`): an attribute with a lower probability is left out.
+        template (`str`, *optional*): the sentence, with `{attributes}` where the phrases go.
+        phrases (`dict[str, str]`, *optional*): the phrase of each attribute, with `{value}`.
+        threshold (`float`, *optional*, defaults to 0.0): an attribute with a lower probability is left out.
 
     Returns:
         `str`: the sentence, empty when no attribute is left.
@@ -77,7 +82,7 @@ def attribute_sentence(
     return template.format(attributes=described) if described else ""
 
 
-def check_wording(template: str, phrases: dict[str, str]) -> None:
+def check_wording(template: str, phrases: Mapping[str, str]) -> None:
     """Raise `ValueError` unless the template says where the phrases go, and each phrase where its value goes."""
     wordings = [("attribute_template", template, "attributes")]
     wordings += [(f"attribute_phrases[{name!r}]", phrase, "value") for name, phrase in phrases.items()]

@@ -40,10 +40,18 @@ class VideoFile(Clip):
     the header says, and tells which packets a frame needs. Reading then decodes only the packets from the keyframe
     before a wanted frame up to that frame, and seeks over the others where that is quicker. Where packets do not tell
     the times (bare streams, H.264 in AVI, packets without a picture, damage), all frames are decoded once for them.
+
+    Args:
+        file (`BinaryIO`): seekable; stays open.
+        partial (`bool`): whether the readable part of a damaged file will do.
+
+    Raises:
+        `UnreadableMediaError`: audio only, of no known format, without frames, or damaged and not `partial`.
     """
 
+    backend = "pyav"
+
     def __init__(self, file: BinaryIO, partial: bool) -> None:
-        """`file`: seekable; stays open."""
         super().__init__(partial)
         self._file = file
         self._pts: list[int | None] = []  # of each packet, in decoding order

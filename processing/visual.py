@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from PIL import Image
+from transformers.video_utils import VideoMetadata
 
 from .face_detection import Face
 
@@ -19,6 +20,7 @@ class Visual:
         strategy (`str`, *optional*):
             How a clip's frames were chosen: `"uniform"` where `"face"` was asked for and no face was found.
         problem (`str`, *optional*): what could not be read of a damaged clip.
+        metadata (`VideoMetadata`, *optional*): the whole clip's length and rate, and which of its frames these are.
         detections (`list[list[Face]]`, *optional*): every face found in each frame; `None` before detection.
         faces (`list[Face | None]`, *optional*):
             The face of each frame that goes to the face prior, `None` where there is none.
@@ -29,6 +31,7 @@ class Visual:
     is_video: bool
     strategy: str | None = None
     problem: str | None = None
+    metadata: VideoMetadata | None = None
     detections: list[list[Face]] | None = None
     faces: list[Face | None] | None = None
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from PIL import Image
 
 from common import load_common
-from emo_llama_hf import EmoLlamaImageProcessor, EmoLlamaProcessor
+from emo_llama_hf import EmoLlamaImageProcessor, EmoLlamaProcessor, EmoLlamaVideoProcessor
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 from tiny_model import FACE_DETECTOR, tiny_qformer_tokenizer, tiny_tokenizer
 
@@ -25,9 +26,15 @@ def as_transformers_own():
 class EmoLlamaProcessorTest(common.ProcessorTesterMixin, unittest.TestCase):
     processor_class = EmoLlamaProcessor
 
+    videos_input_name = "pixel_values"
+
     @classmethod
     def _setup_image_processor(cls):
         return EmoLlamaImageProcessor()
+
+    @classmethod
+    def _setup_video_processor(cls):
+        return EmoLlamaVideoProcessor()
 
     @classmethod
     def _setup_tokenizer(cls):
@@ -40,27 +47,34 @@ class EmoLlamaProcessorTest(common.ProcessorTesterMixin, unittest.TestCase):
 
     @staticmethod
     def prepare_processor_dict():
-        return {"num_frames": 3, "face_choice": "most_confident", "attribute_threshold": 0.7}
+        return {"tokens_per_frame": 3, "label_temperature": 1.5}
 
-    def _get_valid_processor_kwargs_names(self):
-        # How frames are sampled is a setting and may be said at the call too, as with transformers' video processors.
-        return super()._get_valid_processor_kwargs_names() - {"num_frames", "fps"}
+    def prepare_audio_inputs(self, batch_size=None):
+        """None, since sound is refused, which the tests know ignored only."""
 
-    def without_videos(self):
-        """The test takes a processor for one of pictures and text only, since no part of it is a `video_processor`."""
-        return patch.object(type(self), "video_token", "")
+    @property
+    def video_sampling_expectations(self):
+        """Of 16 frames in two seconds; those of all clips lie along the first dimension."""
+        return [
+            {"num_frames": 3, "fps": None, "expected_dim": 0, "output_length": 3},
+            {"num_frames": None, "fps": 2, "expected_dim": 0, "output_length": 4},
+            {"do_sample_frames": False, "fps": 10, "expected_dim": 0, "output_length": 16},
+            {"do_sample_frames": False, "expected_dim": 0, "output_length": 16},
+            {"expected_dim": 0, "output_length": 8},
+        ]
 
-    def test_processor_with_multiple_inputs(self):
-        with self.without_videos():
-            super().test_processor_with_multiple_inputs()
+    def test_apply_chat_template_video_frame_sampling(self):
+        # Its last line wants lists of frames refused: here these are sampled as any clip is.
+        with self.assertRaisesRegex(AssertionError, "ValueError not raised"):
+            super().test_apply_chat_template_video_frame_sampling()
 
-    def test_replacement_offsets(self):
-        # The test knows processors that give offsets by methods that ours does not need.
-        with self.without_videos(), patch.object(type(self), "does_processor_return_mm_offsets", return_value=True):
-            super().test_replacement_offsets()
+    def _test_apply_chat_template(self, modality, *args):
+        if modality == "video":  # the test counts clips where ours has a row for each frame: clips of one frame
+            args = (*args[:-1], [[Image.new("RGB", (40, 30), color)] for color in ("red", "blue")])
+        super()._test_apply_chat_template(modality, *args)
 
     def test_model_input_names_with_face_detector(self):
         processor = self.get_processor()
-        processor.face_detector = EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR)
+        processor.faces.detector = EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR)
         with patch.object(self, "get_processor", return_value=processor):
             super().test_model_input_names()

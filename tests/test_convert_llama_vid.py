@@ -75,7 +75,7 @@ def test_equals_the_original_with_a_face_prior_that_is_not_trained_yet(converted
     assert set(later.keys()) == set(at_once.keys())
     assert all(torch.equal(later.get_tensor(name), at_once.get_tensor(name)) for name in later.keys())
     assert filecmp.cmp(tmp_path / "later" / "config.json", tmp_path / "at_once" / "config.json", shallow=False)
-    assert AutoProcessor.from_pretrained(tmp_path / "later").face_detector is not None
+    assert AutoProcessor.from_pretrained(tmp_path / "later").faces.detector is not None
 
 
 @torch.no_grad()

@@ -66,7 +66,7 @@ def test_the_cache_gives_what_the_processor_finds(data, processor, model, num_wo
     assert len(cache) == 5
     pipe = EmotionChatPipeline(model=model, processor=processor)
     for record in Records(data):
-        (expected,) = processor.find_faces([record.load(processor)])
+        (expected,) = processor.faces.find([record.load(processor)])
         visual = cache.visual(record, processor)
         assert_same_visual(visual, expected)
         attributes = cache.attributes(record)
@@ -83,7 +83,7 @@ def test_frames_chosen_by_their_faces_are_kept(data, tmp_path):
     prepare(Records(data), by_face, progress=False)
     cache = FaceCache(default_cache(data))
     for record in Records(data):
-        (expected,) = by_face.find_faces([record.load(by_face)])
+        (expected,) = by_face.faces.find([record.load(by_face)])
         assert_same_visual(cache.visual(record, by_face), expected)
 
 

@@ -110,7 +110,7 @@ def test_hub_round_trip(folder, logits, hub, hub_server, tmp_path):
     assert "## Intended use" in loaded.text and "## Limits" in loaded.text
 
     pipe = pipeline("emotion-chat", model="user/emo")
-    assert pipe.processor.face_detector is not None
+    assert pipe.processor.faces.detector is not None
     assert set(pipe(str(SAMPLES / "astronaut.png"), max_new_tokens=2)["scores"]) == set(model.config.emotion_labels)
     isolated = run_isolated("user/emo", tmp_path / "logits.pt", hub_server.environment(tmp_path / "elsewhere"))
     torch.testing.assert_close(isolated, logits)

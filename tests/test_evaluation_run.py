@@ -92,7 +92,7 @@ class TestEmoLlama:
         [result] = EmoLlamaPredictor(model, processor, EMOTIONS, max_new_tokens=1)([clip], [None])
         assert result["perceived"].keys() == {"age", "gender", "race"}
         assert result["perceived"]["gender"] == expected[0]
-        [prepared] = perceive(processor.find_faces([clip]), processor, model)
+        [prepared] = perceive(processor.faces.find([clip]), processor, model)
         assert prepared["gender"] == expected
         told = pipeline("emotion-chat", model=model, processor=processor)({"video": clip}, max_new_tokens=1)
         faces = [face for frame in told["faces"] for face in frame["faces"] if face["chosen"]]

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,17 @@ def pipe(tiny):
 @pytest.fixture
 def settings(pipe, monkeypatch):
     """Change settings of the pipeline's processor for one test."""
-    return lambda **values: [monkeypatch.setattr(pipe.processor, name, value) for name, value in values.items()]
+    processor = pipe.processor
+
+    def change(on_error=None, **values):
+        if on_error is not None:
+            monkeypatch.setattr(processor.video_processor, "on_error", on_error)
+        for owner, name in ((processor.faces, "settings"), (processor, "prompt")):
+            old = getattr(owner, name)
+            new = {key: value for key, value in values.items() if hasattr(old, key)}
+            monkeypatch.setattr(owner, name, replace(old, **new))
+
+    return change
 
 
 @pytest.fixture(scope="module")
@@ -623,7 +634,7 @@ def test_a_damaged_clip_is_used_as_far_as_it_can_be_read(pipe, settings):
     cut = whole[: len(whole) * 2 // 3]
     with pytest.raises(ValueError, match="cut off"):
         pipe(cut)
-    settings(on_video_error="partial")
+    settings(on_error="partial")
     result = pipe(cut)
     assert result["num_frames"] == FRAMES and result["problem"]
     assert len(pipe.annotate(cut, result)) == FRAMES

@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import shutil
+import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 from transformers import AutoProcessor
+from transformers.video_utils import VideoMetadata
 
 from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor
+from emo_llama_hf.processing.face_finder import FaceSettings
 from emo_llama_hf.processing.visual import Visual
 from media import clip, encoded, number_of, numbered
 from tiny_model import tiny_processor
@@ -163,8 +168,8 @@ def test_frames_with_a_face_are_preferred(tiny):
     processor = AutoProcessor.from_pretrained(tiny, frame_sampling="face", num_frames=2)
     visual = processor.load_visual(content, True)
     assert visual.strategy == "face" and all(1.0 <= time < 1.4 for time in visual.timestamps)
-    [found] = processor.find_faces([visual])
-    assert processor.face_sources(found) == ["detected", "detected"]
+    [found] = processor.faces.find([visual])
+    assert processor.faces.sources(found) == ["detected", "detected"]
     assert processor.load_visual(clip(frames=[blank] * 5), True).strategy == "uniform"  # says that there was none
 
 
@@ -175,11 +180,53 @@ def test_the_readable_part_of_a_clip_on_request(tiny):
     with pytest.raises(ValueError, match=r"`video`.*cut off"):
         processor.load_visual(cut, True)
     assert processor.load_visual(whole, True).problem is None
-    processor.on_video_error = "partial"
+    processor.video_processor.on_error = "partial"
     visual = processor.load_visual(cut, True)
     assert visual.problem and len(visual.frames) == 4
     inputs = processor(text=ASKED.format("<video>"), videos=cut)
     assert inputs["frame_counts"].tolist() == [4]
+
+
+def test_a_call_takes_all_options_of_sampling(processor, video):
+    text = ASKED.format("<video>")
+    sampled = {
+        "by rate": {"strategy": "fps", "fps": 2, "max_frames": 3},
+        "by number": {"num_frames": 2},
+        "of all": {"do_sample_frames": False},
+    }
+    counts = {name: processor(text=text, videos=video, videos_kwargs=kwargs) for name, kwargs in sampled.items()}
+    assert {name: int(inputs["frame_counts"]) for name, inputs in counts.items()} == {
+        **{"by rate": 3, "by number": 2, "of all": 20}
+    }
+    whole = clip("matroska", frames=30, noise=True)
+    cut = whole[: len(whole) // 2]
+    assert processor(text=text, videos=cut, videos_kwargs={"on_error": "partial"})["frame_counts"].tolist() == [8]
+    frames = [numbered(number) for number in range(10)]
+    for known in ({"video_fps": 5}, {"video_metadata": [{"fps": 5}]}, {"video_metadata": [[VideoMetadata(10, 5)]]}):
+        inputs = processor(text=text, videos=[frames], videos_kwargs={"fps": 2, **known})
+        assert inputs["frame_counts"].tolist() == [4]  # of two seconds
+    with pytest.raises(ValueError, match="`video_metadata` has 2 entries for 1 clips"):
+        processor(text=text, videos=[frames], video_metadata=[{"fps": 5}, {"fps": 5}])
+
+
+def test_metadata_of_clips_on_request(processor, video):
+    text = ASKED.format("<image>\n<video>\n<video>")
+    call = {"text": text, "images": ASTRONAUT, "videos": [video, [numbered(1)] * 5], "num_frames": 4}
+    first, second = processor(**call, return_metadata=True)["video_metadata"]
+    assert (first.total_num_frames, first.fps, first.duration) == (20, 10, 2)
+    assert first.frames_indices == [2, 7, 12, 17] and first.timestamps == pytest.approx([0.2, 0.7, 1.2, 1.7])
+    assert (second.total_num_frames, second.fps, second.frames_indices) == (5, None, [0, 1, 3, 4])
+    assert "video_metadata" not in processor(**call)
+
+
+def test_pictures_and_clips_have_pixels_of_their_own(processor, video):
+    call = {"text": ASKED.format("<image>\n<video>"), "images": ASTRONAUT, "videos": video, "num_frames": 2}
+    plain = processor(**call)["pixel_values"]
+    raw = {"do_normalize": False}
+    other = processor(**call, videos_kwargs={**raw})["pixel_values"]
+    assert torch.equal(plain[0], other[0]) and not torch.equal(plain[1:], other[1:])
+    other = processor(**call, images_kwargs={**raw})["pixel_values"]
+    assert torch.equal(plain[1:], other[1:]) and not torch.equal(plain[0], other[0])
 
 
 # -- questions
@@ -232,8 +279,8 @@ def test_the_attribute_sentence_follows_the_visual(processor):
 
 
 def test_face_crops_are_the_face_with_its_margin(processor):
-    [visual] = processor.find_faces([processor.load_visual(ASTRONAUT)])
-    [box] = processor.face_boxes(visual)
+    [visual] = processor.faces.find([processor.load_visual(ASTRONAUT)])
+    [box] = processor.faces.boxes(visual)
     crop = visual.frames[0].crop(box)
     inputs = processor(text=ASKED.format("<image>"), images=ASTRONAUT)
     size = inputs["face_pixel_values"].shape[-1]
@@ -255,37 +302,105 @@ def test_missing_faces(tiny):
 # -- saving
 
 
-SETTINGS = {
-    "question_guide": "latest",
-    "num_frames": 3,
-    "frame_sampling": "fps",
-    "fps": 1.5,
-    "max_frames": 9,
-    "on_video_error": "partial",
-    "face_choice": "all",
-    "face_margin": 0.25,
-    "min_face_size": 31,
-    "min_face_confidence": 0.77,
-    "missing_face": "full_frame",
-    "use_attributes": False,
-    "attribute_template": "Seen: {attributes}",
-    "attribute_phrases": {"age": "about {value}"},
-    "attribute_threshold": 0.42,
-    "user_prefix": "Q:",
-    "assistant_prefix": "A:",
-    "video_token": "<clip>",
-    "chat_template": "{{ messages[0]['content'] }}",
+PARTS = {
+    "faces": {
+        "face_choice": "all",
+        "face_margin": 0.25,
+        "min_face_size": 31,
+        "min_face_confidence": 0.77,
+        "missing_face": "full_frame",
+        "full_frame_below": 12,
+    },
+    "prompt": {
+        "question_guide": "latest",
+        "use_attributes": False,
+        "attribute_template": "Seen: {attributes}",
+        "attribute_phrases": {"age": "about {value}"},
+        "attribute_threshold": 0.42,
+        "user_prefix": "Q:",
+        "assistant_prefix": "A:",
+    },
+}
+SAMPLING = {"num_frames": 3, "strategy": "fps", "fps": 1.5, "max_frames": 9, "on_error": "partial"}
+OTHERS = {"video_token": "<clip>", "chat_template": "{{ messages[0]['content'] }}", "label_temperature": 1.25}
+FLAT = {
+    **PARTS["faces"],
+    **PARTS["prompt"],
+    **{"num_frames": 3, "frame_sampling": "fps", "fps": 1.5, "max_frames": 9, "on_video_error": "partial"},
 }
 
 
+def assert_settings(processor):
+    assert asdict(processor.faces.settings) == PARTS["faces"]
+    assert asdict(processor.prompt) == PARTS["prompt"]
+    assert {name: getattr(processor.video_processor, name) for name in SAMPLING} == SAMPLING
+
+
 def test_every_setting_is_saved_and_read_back(tmp_path):
-    processor = tiny_processor(tmp_path, **SETTINGS)
+    processor = tiny_processor(tmp_path, **PARTS, **OTHERS, video_processor=SAMPLING)
     processor.save_pretrained(tmp_path / "saved")
     loaded = EmoLlamaProcessor.from_pretrained(tmp_path / "saved")
-    assert {name: getattr(loaded, name) for name in SETTINGS} == SETTINGS
+    assert_settings(loaded)
+    assert {name: getattr(loaded, name) for name in OTHERS} == OTHERS
     loaded.save_pretrained(tmp_path / "again")
     saved, again = [json.loads((tmp_path / name / "processor_config.json").read_text()) for name in ("saved", "again")]
     assert saved == again
+    assert {name: saved[name] for name in PARTS} == PARTS
+    assert {name: saved["video_processor"][name] for name in SAMPLING} == SAMPLING
+
+
+def test_settings_are_changed_by_their_names_alone(tiny):
+    processor = AutoProcessor.from_pretrained(tiny, **FLAT)
+    assert_settings(processor)
+    assert not set(FLAT) & set(processor.tokenizer.init_kwargs)
+    one = AutoProcessor.from_pretrained(tiny, face_choice="all", min_face_size=31)
+    assert one.faces.settings == FaceSettings(face_choice="all", min_face_size=31)
+    assert one.prompt == AutoProcessor.from_pretrained(tiny).prompt
+
+
+def test_a_file_from_before_there_were_parts_is_read(tiny, tmp_path, video):
+    folder = tmp_path / "old"
+    shutil.copytree(tiny, folder)
+    old = json.loads((SAMPLES.parent / "fixtures" / "processor" / "flat_processor_config.json").read_text())
+    (folder / "processor_config.json").write_text(json.dumps(old))
+    processor = AutoProcessor.from_pretrained(folder)
+    assert {name: getattr(processor.faces.settings, name) for name in PARTS["faces"]} == {
+        name: old[name] for name in PARTS["faces"]
+    }
+    assert {name: getattr(processor.prompt, name) for name in PARTS["prompt"]} == {
+        name: old[name] for name in PARTS["prompt"]
+    }
+    videos = processor.video_processor
+    assert (videos.strategy, videos.num_frames, videos.on_error) == ("uniform", 6, "raise")
+    assert processor.label_temperature == old["label_temperature"] != 1
+    pixels = ("size", "do_pad", "image_mean", "image_std", "face_size", "face_mean")
+    assert {name: getattr(videos, name) for name in pixels} == {
+        name: getattr(processor.image_processor, name) for name in pixels
+    }
+    assert processor(videos=video)["pixel_values"].shape == (6, 3, 96, 96)
+    changed = AutoProcessor.from_pretrained(folder, num_frames=4, face_choice="all")
+    assert processor.faces.settings == replace(changed.faces.settings, face_choice="largest")
+    assert changed(videos=video)["frame_counts"].tolist() == [4]
+    processor.save_pretrained(tmp_path / "new")
+    AutoProcessor.from_pretrained(tmp_path / "new").save_pretrained(tmp_path / "again")
+    new, again = [json.loads((tmp_path / name / "processor_config.json").read_text()) for name in ("new", "again")]
+    assert new == again and not set(FLAT) & set(new)
+
+
+def test_settings_are_read_while_others_look_for_faces(processor):
+    stop = threading.Event()
+
+    def keep_writing():
+        while not stop.is_set():
+            processor.to_json_string()
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        assert all(processor(images=ASTRONAUT)["face_mask"].item() for _ in range(5))
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_the_loaded_processor_works_as_the_saved_one(tmp_path, processor):
@@ -293,14 +408,16 @@ def test_the_loaded_processor_works_as_the_saved_one(tmp_path, processor):
     loaded = AutoProcessor.from_pretrained(tmp_path)
     call = {"text": ASKED.format("<image>"), "images": ASTRONAUT, "attributes": [{"age": "old"}]}
     equal(processor(**call), loaded(**call))
-    detectors = processor.face_detector.state_dict(), loaded.face_detector.state_dict()
+    detectors = processor.faces.detector.state_dict(), loaded.faces.detector.state_dict()
     equal(*detectors)
 
 
 def test_without_a_face_detector(tmp_path, processor):
-    bare = EmoLlamaProcessor(processor.image_processor, processor.tokenizer, processor.qformer_tokenizer)
+    bare = EmoLlamaProcessor(
+        processor.image_processor, processor.tokenizer, processor.qformer_tokenizer, processor.video_processor
+    )
     bare.save_pretrained(tmp_path)
-    assert EmoLlamaProcessor.from_pretrained(tmp_path).face_detector is None
+    assert EmoLlamaProcessor.from_pretrained(tmp_path).faces.detector is None
     inputs = bare(text=ASKED.format("<image>"), images=ASTRONAUT)
     assert "face_pixel_values" not in inputs and "face_mask" not in inputs
 
@@ -308,8 +425,11 @@ def test_without_a_face_detector(tmp_path, processor):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("frame_sampling", "random"),
-        ("on_video_error", "ignore"),
+        ("strategy", "random"),
+        ("on_error", "ignore"),
+        ("num_frames", 0),
+        ("min_face_confidence", 1.5),
+        ("face_margin", -1),
         ("face_choice", "tallest"),
         ("missing_face", "skip"),
         ("question_guide", "first"),

@@ -235,7 +235,7 @@ class TestCrops:
             "gender": [[0, 1]],
             "race": [[1]],
         }
-        [face] = processor.face_detector.detect([picture])[0]
+        [face] = processor.faces.detector.detect([picture])[0]
         expected = torch.tensor(face.landmarks) / torch.tensor([75.0, 110.0]) - 1
         torch.testing.assert_close(data.landmarks[0], expected)
         inputs = processor.image_processor([picture], face_boxes=[(0, 0, *picture.size)], return_tensors="pt")

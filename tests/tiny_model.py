@@ -14,6 +14,8 @@ from emo_llama_hf import (
     EmoLlamaProcessor,
 )
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
+from emo_llama_hf.processing.old_settings import with_parts
+from emo_llama_hf.processing.video_processing_emo_llama import EmoLlamaVideoProcessor
 
 FACE_DETECTOR = Path(__file__).resolve().parent.parent / "emo_llama_hf" / "default_checkpoint" / "face_detector"
 CORPUS = """\
@@ -112,19 +114,20 @@ def tiny_config(vocab_size: int = 420, qformer_vocab_size: int = 300, face: bool
 
 
 def tiny_processor(folder: Path, config: EmoLlamaConfig | None = None, **kwargs) -> EmoLlamaProcessor:
-    """The whole processor, with the real face detector."""
+    """The whole processor, with the real face detector; settings of its parts by their names alone."""
     config = config or tiny_config()
     side = config.vision_config.image_size
     face_side = config.face_config.image_size if config.face_config is not None else 64
+    sizes = {"size": {"height": side, "width": side}, "face_size": {"height": face_side, "width": face_side}}
+    settings = with_parts(kwargs)
     return EmoLlamaProcessor(
-        image_processor=EmoLlamaImageProcessor(
-            size={"height": side, "width": side}, face_size={"height": face_side, "width": face_side}
-        ),
+        image_processor=EmoLlamaImageProcessor(**sizes),
         tokenizer=tiny_tokenizer(folder),
         qformer_tokenizer=tiny_qformer_tokenizer(),
+        video_processor=EmoLlamaVideoProcessor(**sizes, **settings.pop("video_processor", {})),
         face_detector=EmoLlamaFaceDetector.from_pretrained(FACE_DETECTOR),
         tokens_per_frame=config.tokens_per_frame,
-        **kwargs,
+        **settings,
     )
 
 

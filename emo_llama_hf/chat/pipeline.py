@@ -59,8 +59,8 @@ class EmotionChatPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         if self.processor is None:
             raise InputError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
-        if self.processor.face_detector is not None:
-            self.processor.face_detector.to(self.device)
+        if self.processor.faces.detector is not None:
+            self.processor.faces.detector.to(self.device)
 
     def __call__(self, inputs, **kwargs):
         """
@@ -180,7 +180,7 @@ class EmotionChatPipeline(Pipeline):
         prompt = self._prompt(messages)
         # Here a wrong input costs no other one of its batch the answer.
         self.processor.text_inputs([prompt], visuals, attributes=[None] * (len(visuals) - 1) + [attributes or None])
-        earlier, last = self.processor.find_faces(visuals[:-1], split=False), visuals[-1]
+        earlier, last = self.processor.faces.find(visuals[:-1], split=False), visuals[-1]
         kind = "video" if last.is_video else "image"
         closed = closed_prompt(self.processor, kind, labels)
         pixels = [self._pixels(visual) for visual in earlier]
@@ -195,7 +195,7 @@ class EmotionChatPipeline(Pipeline):
                 perceived=[None] * len(visuals),
                 perceived_frames=[None] * len(visual.frames),
             )
-            for visual in self.processor.find_faces([last])
+            for visual in self.processor.faces.find([last])
         ]
 
     def _prompt(self, messages: list[dict]) -> str:
@@ -288,7 +288,7 @@ class EmotionChatPipeline(Pipeline):
                 known = {"face_map": features.face_map[part], "face_landmarks": features.landmarks[part]}
                 rows.append({**_without(pixels, "face_pixel_values"), **known})
             perceived = [next(of_visuals) for _ in rows]
-            if self.processor.use_attributes and subject.attributes is not False:  # `part` is the last visual's
+            if self.processor.prompt.use_attributes and subject.attributes is not False:  # `part` is the last visual's
                 subject = replace(subject, perceived=perceived, perceived_frames=of_frames[part])
             looked.append(replace(subject, pixels=rows))
         return looked
@@ -296,9 +296,9 @@ class EmotionChatPipeline(Pipeline):
     def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> dict:
         last = subject.visuals[-1]
         scored = dict(zip(subject.labels, scores, strict=True))
-        sources = self.processor.face_sources(last)
+        sources = self.processor.faces.sources(last)
         texts = [answer.strip() for answer in answers]
-        faceless = self.processor.face_detector is not None and set(sources) == {"none"}
+        faceless = self.processor.faces.detector is not None and set(sources) == {"none"}
         return {
             "generated_text": texts[0] if len(texts) == 1 else texts,
             "emotion": None if faceless else max(scored, key=scored.__getitem__),
@@ -316,7 +316,7 @@ class EmotionChatPipeline(Pipeline):
             return {"error": str(results)}
         if not return_perceived:
             results = [_without(result, "perceived") for result in results]
-        return results if self.processor.face_choice == "all" else results[0]
+        return results if self.processor.faces.settings.face_choice == "all" else results[0]
 
     def annotate(self, inputs, result: dict) -> Image.Image | list[Image.Image]:
         """
@@ -347,7 +347,7 @@ class EmotionChatPipeline(Pipeline):
             frames = source.frames
         else:
             times = [frame["timestamp"] for frame in faces]
-            frames = frames_at(source, times, self.processor.on_video_error)
+            frames = frames_at(source, times, self.processor.video_processor.on_error)
         return [annotate_frame(frame, seen["faces"], caption) for frame, seen in zip(frames, faces, strict=True)]
 
 

@@ -171,7 +171,7 @@ def _chat(options: argparse.Namespace) -> int:
     try:
         kind = "video" if is_video(file) else "image"
         visual = pipe.processor.load_visual(file, kind == "video")
-        [visual] = pipe.processor.find_faces([visual], split=False)
+        [visual] = pipe.processor.faces.find([visual], split=False)
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
     streamer = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
@@ -205,7 +205,7 @@ def _ask(prompt: str) -> str:
 
 def _info(options: argparse.Namespace) -> int:
     pipe = _pipeline(options)
-    config, processor = pipe.model.config, pipe.processor
+    config, faces = pipe.model.config, pipe.processor.faces
     face = config.face_config
     parts = [
         ("model", options.model or "the one that comes with emo_llama_hf"),
@@ -213,8 +213,8 @@ def _info(options: argparse.Namespace) -> int:
         ("language model", f"{config.text_config.model_type}, {config.text_config.vocab_size} tokens"),
         ("vision encoder", f"{config.vision_config.image_size} pixels, {config.tokens_per_frame} tokens a frame"),
         ("face prior", "none" if face is None else f"{face.backbone_config.model_type}, {face.image_size} pixels"),
-        ("face detector", "none" if processor.face_detector is None else f"one face a frame: {processor.face_choice}"),
-        ("frames of a clip", _sampling(processor)),
+        ("face detector", "none" if faces.detector is None else f"one face a frame: {faces.settings.face_choice}"),
+        ("frames of a clip", _sampling(pipe.processor.video_processor)),
         ("emotions", ", ".join(config.emotion_labels)),
         ("device", str(pipe.device)),
     ]
@@ -222,7 +222,7 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sampling(processor) -> str:
-    if processor.frame_sampling == "fps":
-        return f"{processor.fps} a second" + (f", at most {processor.max_frames}" if processor.max_frames else "")
-    return f"{processor.num_frames}, {processor.frame_sampling}"
+def _sampling(clips) -> str:
+    if clips.strategy == "fps":
+        return f"{clips.fps} a second" + (f", at most {clips.max_frames}" if clips.max_frames else "")
+    return f"{clips.num_frames}, {clips.strategy}"

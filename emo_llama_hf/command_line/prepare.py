@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         records = records_of(options)
         processor = AutoProcessor.from_pretrained(name)
-        if processor.face_detector is not None:
-            processor.face_detector.to(options.device)
+        if processor.faces.detector is not None:
+            processor.faces.detector.to(options.device)
         model = None
         if not options.no_attributes:
             model = AutoModelForImageTextToText.from_pretrained(name).to(options.device)

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -17,11 +17,6 @@ from .record import Record, RecordError, frame_files
 
 SETTINGS_FILE = "settings.json"
 SHARD_PATTERN = "faces-*.jsonl"
-# What of the processor decides which faces are found and what is perceived in them.
-SETTINGS = (
-    "num_frames", "frame_sampling", "fps", "max_frames", "on_video_error", "face_choice", "face_margin",
-    "min_face_size", "min_face_confidence", "missing_face", "full_frame_below",
-)  # fmt: skip
 
 
 def default_cache(data: str | Path) -> Path:
@@ -33,9 +28,15 @@ def default_cache(data: str | Path) -> Path:
 def cache_settings(processor: EmoLlamaProcessor, model=None) -> dict:
     """What a cache depends on: the processor's settings and fingerprints of the face detector and face prior."""
     face_prior = None if model is None else model.model.face_prior
+    clips = processor.video_processor
     return {
-        **{name: getattr(processor, name) for name in SETTINGS},
-        "face_detector": _fingerprint(processor.face_detector),
+        "num_frames": clips.num_frames,
+        "frame_sampling": clips.strategy,
+        "fps": clips.fps,
+        "max_frames": clips.max_frames,
+        "on_video_error": clips.on_error,
+        **asdict(processor.faces.settings),
+        "face_detector": _fingerprint(processor.faces.detector),
         "face_prior": None if face_prior is None else _fingerprint(face_prior),
     }
 
@@ -80,7 +81,7 @@ class FaceCache:
 
     def visual(self, record: Record, processor: EmoLlamaProcessor) -> Visual:
         """
-        A record's picture or sampled frames with their faces, as `processor.find_faces` would give it.
+        A record's picture or sampled frames with their faces, as `processor.faces.find` would give it.
 
         Raises:
             `InputError`: it was not prepared, or its file has changed since.
@@ -91,8 +92,7 @@ class FaceCache:
         chosen = [None if index is None else frame[index] for frame, index in zip(faces, entry["chosen"], strict=True)]
         if record.is_video:
             try:
-                on_error: Literal["raise", "partial"] = "partial" if processor.on_video_error == "partial" else "raise"
-                frames = frames_at(record.source(), entry["timestamps"], on_error)
+                frames = frames_at(record.source(), entry["timestamps"], processor.video_processor.on_error)
             except (OSError, ValueError) as error:
                 raise RecordError(record.row, str(error)) from error
         else:

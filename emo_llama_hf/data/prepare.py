@@ -69,7 +69,7 @@ def prepare(
         `InputError`: no face detector, no `cache_dir` for records that are not [`Records`], or the folder was prepared
             with other settings or weights.
     """
-    if processor.face_detector is None:
+    if processor.faces.detector is None:
         raise InputError("`processor` has no face detector: there is nothing to prepare.")
     if on_error not in ("raise", "skip"):
         raise InputError(f"`on_error` must be raise or skip, got {on_error!r}.")
@@ -173,14 +173,14 @@ def _prepare_shard(
         for record in shard[start : start + BATCH]:
             try:
                 visual = record.load(processor)
-                if processor.missing_face == "error":  # one by one, to know which record shows none
+                if processor.faces.settings.missing_face == "error":  # one by one, to know which record shows none
                     (visual,) = _find_faces(record, visual, processor)
                 loaded.append((record, visual))
             except RecordError as error:
                 if on_error == "raise":
                     raise
                 report.skipped.append(error)
-        visuals = processor.find_faces([visual for _, visual in loaded], split=False)
+        visuals = processor.faces.find([visual for _, visual in loaded], split=False)
         loaded = [(record, visual) for (record, _), visual in zip(loaded, visuals, strict=True)]
         perceived = perceive(visuals, processor, model) if model is not None and visuals else [None] * len(visuals)
         for (record, visual), values in zip(loaded, perceived, strict=True):
@@ -194,7 +194,7 @@ def _prepare_shard(
 
 def _find_faces(record: Record, visual: Visual, processor: EmoLlamaProcessor) -> list[Visual]:
     try:
-        return processor.find_faces([visual], split=False)
+        return processor.faces.find([visual], split=False)
     except ValueError as error:
         raise RecordError(record.row, str(error)) from error
 
@@ -210,7 +210,7 @@ def perceive(visuals: list[Visual], processor: EmoLlamaProcessor, model) -> list
         model ([`EmoLlamaForConditionalGeneration`]): with a face prior.
 
     Returns:
-        `list[dict | None]`: as [`EmoLlamaProcessor.__call__`] takes for `attributes`; `None` where there is no face.
+        `list[dict | None]`: as [`EmoLlamaProcessor`] takes for `attributes`; `None` where there is no face.
     """
     inputs = processor.visual_inputs(visuals, return_tensors="pt")
     faces = model.get_face_features(inputs["face_pixel_values"].to(model.device))

@@ -80,7 +80,7 @@ def load_visuals(processor: EmoLlamaProcessor, sample: dict) -> list[Visual]:
             visuals.append(source.load(processor))
         else:
             visuals.append(processor.load_visual(source, kind == "video"))
-    return processor.find_faces(visuals, split=False)
+    return processor.faces.find(visuals, split=False)
 
 
 def with_visuals(sample: dict, visuals: Sequence) -> dict:
@@ -107,4 +107,4 @@ def attributes_of(processor: EmoLlamaProcessor, sample: dict, visuals: int) -> l
     rows = [attributes] * visuals if attributes is None or isinstance(attributes, dict) else list(attributes)
     if len(rows) != visuals:
         raise InputError(f"`attributes` has {len(rows)} entries for {visuals} visuals: give one for each.")
-    return [row and {name: row[name] for name in row if name in processor.attribute_phrases} for row in rows]
+    return [row and {name: row[name] for name in row if name in processor.prompt.attribute_phrases} for row in rows]

@@ -1,7 +1,11 @@
 """Answers of an EmoLlama, as users get them."""
 
+from copy import copy
+from dataclasses import replace
+
 from transformers import pipeline
 
+from ..processing.face_finder import FaceFinder
 from ..processing.visual import Visual
 
 
@@ -19,8 +23,10 @@ class EmoLlamaPredictor:
     """
 
     def __init__(self, model, processor, labels: list[str], device=None, attributes: bool = True, max_new_tokens=64):
-        if processor.face_choice == "all":
-            processor.face_choice = "largest"  # a sample has one label: one person is asked about
+        if processor.faces.settings.face_choice == "all":  # a sample has one label: one person is asked about
+            processor = copy(processor)
+            one = replace(processor.faces.settings, face_choice="largest")
+            processor.faces = FaceFinder(processor.faces.detector, one)
         self.pipeline = pipeline("emotion-chat", model=model, processor=processor, device=device)
         self.device = self.pipeline.device
         self.labels = labels

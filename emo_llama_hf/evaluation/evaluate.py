@@ -107,7 +107,7 @@ def _known(processor, sample: dict) -> dict | None:
     return {
         name: value
         for name, value in _last(sample.get("attributes")).items()
-        if name in getattr(processor, "attribute_phrases", {})
+        if name in processor.prompt.attribute_phrases
     } or None
 
 

@@ -40,6 +40,6 @@ def load_predictor(
         labels = check_labels(labels or network.config.emotion_labels)
         return EmoLlamaPredictor(network, processor, labels, device, attributes, max_new_tokens), processor
     reader = AutoProcessor.from_pretrained(default_model())
-    reader.face_detector = None  # other models look at whole pictures
+    reader.faces.detector = None  # other models look at whole pictures
     labels = check_labels(labels or canonical_labels()[:7])
     return ChatModelPredictor(network, processor, labels, max_new_tokens), reader

@@ -98,12 +98,6 @@ class EmoLlamaDataCollator:
                 "No answer was found: the chats need assistant turns, and `processor.chat_template` must put what the "
                 "assistant says, with the end of the turn, between {% generation %} and {% endgeneration %}."
             )
-        # The processor writes clips as pictures; where the two placeholders differ in length, positions move.
-        image, video = processor.image_token, processor.video_token
-        spans = [
-            [tuple(len(text[:at].replace(video, image)) for at in span) for span in row]
-            for text, row in zip(texts, spans, strict=True)
-        ]
         return list(texts), spans
 
     def visual_inputs(self, visuals) -> dict[str, torch.Tensor]:

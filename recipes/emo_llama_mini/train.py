@@ -27,10 +27,13 @@ from emo_llama_hf import (
     EmoLlamaForConditionalGeneration,
     EmoLlamaImageProcessor,
     EmoLlamaProcessor,
+    EmoLlamaVideoProcessor,
     default_model,
 )
 from emo_llama_hf.data import Records
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
+from emo_llama_hf.processing.face_finder import FaceSettings
+from emo_llama_hf.processing.prompt_settings import PromptSettings
 from emo_llama_hf.training import (
     EmoLlamaTrainingArguments,
     FaceBatches,
@@ -77,24 +80,25 @@ class Recipe:
     def processor(self, folder: Path | None = None, texts: list[str] | None = None) -> EmoLlamaProcessor:
         """The processor; without texts, one that only reads pictures, with the package's tokenizers."""
         side, face_side = self.config.vision_config.image_size, self.config.face_config.image_size
-        pictures = EmoLlamaImageProcessor(
-            size={"height": side, "width": side}, face_size={"height": face_side, "width": face_side}
-        )
+        sizes = {"size": {"height": side, "width": side}, "face_size": {"height": face_side, "width": face_side}}
+        pictures = EmoLlamaImageProcessor(**sizes)
+        clips = EmoLlamaVideoProcessor(**sizes, num_frames=self.settings["num_frames"])
         if folder is None or texts is None:
             processor = EmoLlamaProcessor.from_pretrained(default_model())
-            processor.image_processor = pictures
+            processor.image_processor, processor.video_processor = pictures, clips
             return processor
         return EmoLlamaProcessor(
             image_processor=pictures,
             tokenizer=language_tokenizer(texts, self.settings["vocabulary"], folder),
             qformer_tokenizer=question_tokenizer(texts),
+            video_processor=clips,
             face_detector=EmoLlamaFaceDetector.from_pretrained(Path(default_model()) / "face_detector"),
             chat_template=(HERE / "chat_template.jinja").read_text("utf-8"),
+            faces=FaceSettings(
+                face_margin=self.settings["face_margin"], full_frame_below=self.settings["full_frame_below"]
+            ),
+            prompt=PromptSettings(attribute_threshold=self.settings["attribute_threshold"]),
             tokens_per_frame=self.config.tokens_per_frame,
-            face_margin=self.settings["face_margin"],
-            full_frame_below=self.settings["full_frame_below"],
-            num_frames=self.settings["num_frames"],
-            attribute_threshold=self.settings["attribute_threshold"],
         )
 
     def crops(self, split: str) -> FaceCrops:

@@ -58,7 +58,7 @@ class FaceCrops(Dataset):
         targets: dict[str, list[list[float]]] = {task: [] for task in labels}
         rows = iter(records)
         for batch in tqdm(iter(lambda: list(islice(rows, batch_size)), []), "face crops", unit=" batches"):
-            visuals = processor.find_faces([record.load(processor) for record in batch], split=False)
+            visuals = processor.faces.find([record.load(processor) for record in batch], split=False)
             frames = [visual.frames[0] for visual in visuals]
             pixels.append(_crops(processor, frames))
             for visual, frame, record in zip(visuals, frames, batch, strict=True):

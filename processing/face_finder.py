@@ -1,0 +1,155 @@
+"""The faces of pictures and clips: whose face each shows, and what is cut out for it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from PIL import Image
+
+from .face_detection import EmoLlamaFaceDetector, Face
+from .face_selection import expand_box, usable_faces
+from .face_tracks import FACE_CHOICES, FaceChoice, link_faces, select_tracks
+from .setting_checks import check_choice, check_number
+from .visual import Visual
+
+MissingFace = Literal["mask", "full_frame", "error"]
+MISSING_FACE: tuple[MissingFace, ...] = ("mask", "full_frame", "error")
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """
+    Which faces are looked at.
+
+    Args:
+        face_choice (`str`, *optional*, defaults to `"largest"`):
+            `"largest"`, `"most_confident"` or `"all"`, see [`select_tracks`].
+        face_margin (`float`, *optional*, defaults to 0.5):
+            How much a face's box grows before it is cropped, as a part of its sides.
+        min_face_size (`float`, *optional*, defaults to 20):
+            Faces whose box has a side below this many pixels are not looked at.
+        min_face_confidence (`float`, *optional*, defaults to 0.9):
+            Faces that the detector is less certain of, 0 to 1, are not looked at.
+        missing_face (`str`, *optional*, defaults to `"mask"`):
+            What happens to a frame without a face: `"mask"` (nothing is said about one), `"full_frame"` (the whole
+            frame is taken for a face: for pictures that are face crops already) or `"error"`.
+        full_frame_below (`float`, *optional*, defaults to 0):
+            A frame without a side longer than this many pixels is taken for a face as a whole, whatever is found in
+            it: so small a picture is a face crop, and detectors misjudge faces that fill it.
+
+    Raises:
+        `ValueError`: a setting is none of its choices or out of its range.
+    """
+
+    face_choice: FaceChoice = "largest"
+    face_margin: float = 0.5
+    min_face_size: float = 20
+    min_face_confidence: float = 0.9
+    missing_face: MissingFace = "mask"
+    full_frame_below: float = 0
+
+    def __post_init__(self) -> None:
+        check_choice("face_choice", self.face_choice, FACE_CHOICES)
+        check_choice("missing_face", self.missing_face, MISSING_FACE)
+        check_number("face_margin", self.face_margin, 0, math.inf)
+        check_number("min_face_size", self.min_face_size, 0, math.inf)
+        check_number("min_face_confidence", self.min_face_confidence, 0, 1)
+        check_number("full_frame_below", self.full_frame_below, 0, math.inf)
+
+
+class FaceFinder:
+    """
+    Finds faces with a detector and chooses among them by settings.
+
+    Args:
+        detector ([`EmoLlamaFaceDetector`], *optional*): without it no face is looked for.
+        settings ([`FaceSettings`], *optional*): the defaults if left out. To change one, set a new [`FaceSettings`].
+    """
+
+    def __init__(self, detector: EmoLlamaFaceDetector | None = None, settings: FaceSettings | None = None) -> None:
+        self.detector = detector
+        self.settings = settings or FaceSettings()
+
+    def detect(self, frames: Sequence[Image.Image]) -> list[list[Face]]:
+        """
+        The faces of each frame that are large and certain enough to look at, largest first.
+
+        Args:
+            frames (`list[PIL.Image.Image]`): RGB pictures of any size.
+
+        Raises:
+            `ValueError`: there is no detector.
+        """
+        if self.detector is None:
+            raise ValueError("`face_detector` is missing: give the processor one, or look for no faces.")
+        settings = self.settings
+        return [
+            usable_faces(faces, settings.min_face_size, settings.min_face_confidence)
+            for faces in self.detector.detect(frames)
+        ]
+
+    def shows_face(self, frames: Sequence[Image.Image]) -> list[bool]:
+        """Whether each frame shows a face to look at; see [`~FaceFinder.detect`]."""
+        return [bool(faces) for faces in self.detect(frames)]
+
+    def find(self, visuals: list[Visual], split: bool = True) -> list[Visual]:
+        """
+        Detect the faces of all frames and choose whose face each visual shows; where they are known, or there is no
+        detector, nothing happens.
+
+        Args:
+            visuals (`list[Visual]`): pictures and clips.
+            split (`bool`, *optional*, defaults to `True`):
+                With `face_choice="all"`, give one visual a person; otherwise the most prominent person is shown.
+
+        Returns:
+            `list[Visual]`: the visuals with `detections` and `faces`, in the same order.
+
+        Raises:
+            `ValueError`: no face in a visual and `missing_face="error"`.
+        """
+        if self.detector is None:
+            return visuals
+        waiting = [visual for visual in visuals if visual.detections is None]
+        detected: Iterator[list[Face]] = iter(self.detect([frame for visual in waiting for frame in visual.frames]))
+        choice = self.settings.face_choice
+        found: list[Visual] = []
+        for index, visual in enumerate(visuals):
+            if visual.detections is not None:
+                found.append(visual)
+                continue
+            detections = [next(detected) for _ in visual.frames]
+            tracks = select_tracks(link_faces(detections), "largest" if choice == "all" and not split else choice)
+            small = all(map(self._is_small, visual.frames))
+            if not tracks and self.settings.missing_face == "error" and not small:
+                raise ValueError(
+                    f"Visual {index} shows no face of at least {self.settings.min_face_size} pixels and confidence "
+                    f"{self.settings.min_face_confidence}: give another one, or set `missing_face` to 'mask' or "
+                    "'full_frame'."
+                )
+            found += [
+                replace(visual, detections=detections, faces=track) for track in tracks or [[None] * len(detections)]
+            ]
+        return found
+
+    def sources(self, visual: Visual) -> list[str]:
+        """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
+        sources = []
+        for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
+            whole = self._is_small(frame) or (face is None and self.settings.missing_face == "full_frame")
+            sources.append("full_frame" if whole else "none" if face is None else "detected")
+        return sources
+
+    def boxes(self, visual: Visual) -> list[tuple[int, int, int, int] | None]:
+        """The whole-pixel box (x0, y0, x1, y1) that is cropped from each frame, `None` where there is no face."""
+        boxes: list[tuple[int, int, int, int] | None] = []
+        for frame, face, source in zip(visual.frames, visual.faces or [], self.sources(visual), strict=True):
+            if source == "full_frame":
+                boxes.append((0, 0, *frame.size))
+            else:
+                boxes.append(None if face is None else expand_box(face.box, self.settings.face_margin, *frame.size))
+        return boxes
+
+    def _is_small(self, frame: Image.Image) -> bool:
+        return max(frame.size) <= self.settings.full_frame_below

@@ -1,0 +1,75 @@
+"""What of a prompt is chosen: which question guides a visual, and how perceived attributes are told."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from .prompts import ATTRIBUTE_PHRASES, ATTRIBUTE_TEMPLATE, Attributes, attribute_sentence, check_wording, turn_of
+from .setting_checks import check_choice, check_number
+
+QuestionGuide: TypeAlias = Literal["turn", "latest"]
+QUESTION_GUIDES: tuple[QuestionGuide, ...] = ("turn", "latest")
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """
+    How prompts are read and written.
+
+    Args:
+        user_prefix (`str`, *optional*, defaults to `"USER:"`): what begins a user's turn in the chat template.
+        assistant_prefix (`str`, *optional*, defaults to `"ASSISTANT:"`):
+            What begins the assistant's turn: between the two lies the question that guides a visual.
+        question_guide (`str`, *optional*, defaults to `"turn"`):
+            `"turn"` (the question of the turn that shows a visual guides it) or `"latest"`.
+        use_attributes (`bool`, *optional*, defaults to `True`):
+            Whether perceived age, gender and race may be written into a prompt at all.
+        attribute_template (`str`, *optional*), attribute_phrases (`dict[str, str]`, *optional*),
+        attribute_threshold (`float`, *optional*, defaults to 0.6):
+            See [`attribute_sentence`].
+
+    Raises:
+        `ValueError`: a setting is none of its choices, or a wording has no place for what it is about.
+    """
+
+    user_prefix: str = "USER:"
+    assistant_prefix: str = "ASSISTANT:"
+    question_guide: QuestionGuide = "turn"
+    use_attributes: bool = True
+    attribute_template: str = ATTRIBUTE_TEMPLATE
+    attribute_phrases: dict[str, str] = field(default_factory=lambda: dict(ATTRIBUTE_PHRASES))
+    attribute_threshold: float = 0.6
+
+    def __post_init__(self) -> None:
+        check_choice("question_guide", self.question_guide, QUESTION_GUIDES)
+        check_wording(self.attribute_template, self.attribute_phrases)
+        check_number("attribute_threshold", self.attribute_threshold, 0, math.inf)
+
+    def questions_in(self, text: str, placeholders: Sequence[str]) -> list[str]:
+        """
+        The question that guides each visual of a rendered chat.
+
+        Args:
+            text (`str`): the chat, with a placeholder for each visual.
+            placeholders (`list[str]`): what stands for a visual.
+
+        Returns:
+            `list[str]`: one question for each placeholder in the text, in order; empty where nothing is asked.
+        """
+        pattern = "|".join(map(re.escape, placeholders))
+        positions = [match.start() for match in re.finditer(pattern, text)]
+        if self.question_guide == "latest":
+            last = text.rfind(self.user_prefix)
+            positions = [0 if last < 0 else last + len(self.user_prefix)] * len(positions)
+        turns = [turn_of(text, position, self.user_prefix, self.assistant_prefix) for position in positions]
+        return [re.sub(pattern, " ", turn).strip() for turn in turns]
+
+    def sentence(self, attributes: Attributes | None) -> str:
+        """The [`attribute_sentence`] in these settings' wording; empty without `use_attributes`."""
+        if not self.use_attributes:
+            return ""
+        return attribute_sentence(
+            attributes, self.attribute_template, self.attribute_phrases, self.attribute_threshold
+        )

@@ -5,6 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,15 @@ from .mtcnn import Detections, Mtcnn
 
 @dataclass(frozen=True)
 class Face:
-    """One found face, in pixels of its picture.
+    """
+    One found face, in pixels of its picture.
 
-    Attributes:
-        box: x0, y0, x1, y1; may reach a little beyond the picture's edges.
-        confidence: the detector's probability of a face, 0..1.
-        landmarks: five (x, y): left eye, right eye, nose, left and right corner of the mouth, where left is the
-            viewer's left (the smaller x in an upright picture), not the person's.
+    Args:
+        box (`tuple[float, float, float, float]`): x0, y0, x1, y1; may reach a little beyond the picture's edges.
+        confidence (`float`): the detector's probability of a face, 0 to 1.
+        landmarks (`tuple[tuple[float, float], ...]`):
+            Five (x, y): left eye, right eye, nose, left and right corner of the mouth, where left is the viewer's left
+            (the smaller x in an upright picture), not the person's.
     """
 
     box: tuple[float, float, float, float]
@@ -31,19 +34,26 @@ class Face:
 
 
 class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
-    """What is chosen about face detection; the defaults are facenet-pytorch 2.6.0's.
+    """
+    What is chosen about face detection; the defaults are facenet-pytorch 2.6.0's.
 
     Args:
-        min_face_size: side in pixels of the smallest face looked for, at least 1.
-        thresholds: least probability of a face after P-Net, R-Net and O-Net, each 0..1.
-        pyramid_factor: scale from one level of the image pyramid to the next, between 0 and 1.
-        nms_thresholds: overlap, 0..1, above which the less probable of two boxes is dropped: within a pyramid level,
-            across levels, after R-Net, after O-Net.
-        batch_size: pictures looked at together; the memory that `detect` takes grows with it and with their size.
-        crop_batch_size: proposed boxes that R-Net or O-Net look at together.
+        min_face_size (`float`, *optional*, defaults to 20):
+            Side in pixels of the smallest face looked for, at least 1.
+        thresholds (`Sequence[float]`, *optional*, defaults to `(0.6, 0.7, 0.7)`):
+            Least probability of a face after P-Net, R-Net and O-Net, each 0 to 1.
+        pyramid_factor (`float`, *optional*, defaults to 0.709):
+            Scale from one level of the image pyramid to the next, between 0 and 1.
+        nms_thresholds (`Sequence[float]`, *optional*, defaults to `(0.5, 0.7, 0.7, 0.7)`):
+            Overlap, 0 to 1, above which the less probable of two boxes is dropped: within a pyramid level, across
+            levels, after R-Net, after O-Net.
+        batch_size (`int`, *optional*, defaults to 8):
+            Pictures looked at together; the memory that `detect` takes grows with it and with their size.
+        crop_batch_size (`int`, *optional*, defaults to 512):
+            Proposed boxes that R-Net or O-Net look at together.
 
     Raises:
-        ValueError: a value is out of its range.
+        `ValueError`: a value is out of its range.
     """
 
     model_type = "emo_llama_face_detector"
@@ -56,8 +66,8 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
         nms_thresholds: Sequence[float] = (0.5, 0.7, 0.7, 0.7),
         batch_size: int = 8,
         crop_batch_size: int = 512,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         self.min_face_size = min_face_size
         self.thresholds = list(thresholds)
         self.pyramid_factor = pyramid_factor
@@ -82,9 +92,13 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
 
 
 class EmoLlamaFaceDetector(PreTrainedModel):
-    """MTCNN over PIL images, on CPU or CUDA. Always computes in float32, also when cast to half precision.
+    """
+    MTCNN over PIL images, on CPU or CUDA. Always computes in float32, also when cast to half precision.
 
     Source: facenet-pytorch 2.6.0, whose boxes it gives with the weights of `conversion/convert_mtcnn.py`.
+
+    Args:
+        config ([`EmoLlamaFaceDetectorConfig`]): its settings.
     """
 
     config_class = EmoLlamaFaceDetectorConfig
@@ -105,20 +119,21 @@ class EmoLlamaFaceDetector(PreTrainedModel):
 
     @torch.inference_mode()
     def detect(self, images: Sequence[Image.Image]) -> list[list[Face]]:
-        """Finds the faces of each picture.
+        """
+        Finds the faces of each picture.
 
         Pictures of one size are looked at together, at most `config.batch_size` at a time; each gives what it gives
         alone, but for rounding. A picture with a side below `config.min_face_size` has no faces.
 
         Args:
-            images: PIL images of mode RGB, each of any size.
+            images (`Sequence[PIL.Image.Image]`): pictures of mode RGB, each of any size.
 
         Returns:
-            For each picture its faces, largest box first; an empty list where there is none.
+            `list[list[Face]]`: for each picture its faces, largest box first; an empty list where there is none.
 
         Raises:
-            TypeError: `images` is not a list of PIL images.
-            ValueError: an image is not of mode RGB.
+            `TypeError`: `images` is not a list of PIL images.
+            `ValueError`: an image is not of mode RGB.
         """
         _check_images(images)
         same_size = defaultdict(list)

@@ -7,15 +7,16 @@ from .face_detection import Face
 
 
 def usable_faces(faces: Sequence[Face], min_size: float, min_confidence: float) -> list[Face]:
-    """The faces that are large and certain enough to look at, in the order given.
+    """
+    The faces that are large and certain enough to look at, in the order given.
 
     Args:
-        faces: the faces of one picture, as `EmoLlamaFaceDetector.detect` gives them.
-        min_size: faces whose box has a side below this many pixels are left out.
-        min_confidence: faces with a confidence below this, 0..1, are left out.
+        faces (`Sequence[Face]`): the faces of one picture, as [`~EmoLlamaFaceDetector.detect`] gives them.
+        min_size (`float`): faces whose box has a side below this many pixels are left out.
+        min_confidence (`float`): faces with a confidence below this, 0 to 1, are left out.
 
     Raises:
-        ValueError: `min_size` is negative or `min_confidence` outside 0..1.
+        `ValueError`: `min_size` is negative or `min_confidence` outside 0..1.
     """
     if not 0 <= min_size < math.inf:
         raise ValueError(f"`min_size` must be a number of pixels from 0, got {min_size}.")
@@ -25,20 +26,22 @@ def usable_faces(faces: Sequence[Face], min_size: float, min_confidence: float) 
 
 
 def expand_box(box: Sequence[float], margin: float, width: int, height: int) -> tuple[int, int, int, int]:
-    """The part of a picture to cut out for a face: its box with a margin, as FaceXFormer's `inference.py` has it.
+    """
+    The part of a picture to cut out for a face: its box with a margin, as FaceXFormer's `inference.py` has it.
 
     Args:
-        box: x0, y0, x1, y1 in pixels; may reach beyond the picture.
-        margin: what is added to the box in all, half on each side, as a share of its width and height; 0.5 in
+        box (`Sequence[float]`): x0, y0, x1, y1 in pixels; may reach beyond the picture.
+        margin (`float`):
+            What is added to the box in all, half on each side, as a share of its width and height; 0.5 in
             FaceXFormer.
-        width: the picture's width in pixels.
-        height: the picture's height in pixels.
+        width (`int`): the picture's width in pixels.
+        height (`int`): the picture's height in pixels.
 
     Returns:
-        x0, y0, x1, y1, cut down to whole pixels, inside the picture and at least 1x1.
+        `tuple[int, int, int, int]`: x0, y0, x1, y1, cut down to whole pixels, inside the picture and at least 1x1.
 
     Raises:
-        ValueError: `box` is not four finite numbers in order, `margin` is negative or not finite, or `width` or
+        `ValueError`: `box` is not four finite numbers in order, `margin` is negative or not finite, or `width` or
             `height` is below 1.
     """
     if len(box) != 4 or not all(map(math.isfinite, box)) or box[0] > box[2] or box[1] > box[3]:

@@ -19,12 +19,13 @@ def evenly_in_time(times: Sequence[float], duration: float | None, wanted: int) 
     Numbers of the frames on screen at the centres of `wanted` equal spans of a clip; all if there are fewer frames.
 
     Args:
-        times: when each frame appears, in seconds, increasing from 0.
-        duration: length of the clip in seconds; None takes the frames as equally long.
-        wanted: number of frames.
+        times (`Sequence[float]`): when each frame appears, in seconds, increasing from 0.
+        duration (`float`, *optional*): length of the clip in seconds; `None` takes the frames as equally long.
+        wanted (`int`): number of frames.
 
     Returns:
-        Sorted, unique frame numbers. Where one long-lasting frame covers several centres, its neighbours stand in.
+        `list[int]`: sorted, unique frame numbers. Where one long-lasting frame covers several centres, its neighbours
+        stand in.
     """
     if duration is None:
         return evenly_spaced(len(times), wanted)
@@ -49,11 +50,14 @@ def decoding_runs(targets: Sequence[tuple[int, int]], seek_cost: int) -> list[tu
     Stretches of packets, in decoding order, whose decoding yields every target frame.
 
     Args:
-        targets: for each wanted frame, the keyframe packet it can be decoded from and its own packet.
-        seek_cost: number of packets whose decoding takes as long as one seek: shorter gaps are decoded through.
+        targets (`Sequence[tuple[int, int]]`):
+            For each wanted frame, the keyframe packet it can be decoded from and its own packet.
+        seek_cost (`int`):
+            Number of packets whose decoding takes as long as one seek: shorter gaps are decoded through.
 
     Returns:
-        Disjoint `(first, last)` packet numbers, both included, in increasing order; each `first` is a keyframe.
+        `list[tuple[int, int]]`: disjoint `(first, last)` packet numbers, both included, in increasing order; each
+        `first` is a keyframe.
     """
     runs: list[tuple[int, int]] = []
     for first, last in sorted(targets):

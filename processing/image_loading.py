@@ -19,24 +19,25 @@ def load_image(image: MediaSource | Image.Image | np.ndarray | torch.Tensor, arg
     16-bit levels are scaled to 8 bits (the high byte, as Pillow does for 16-bit RGB) instead of clipped.
 
     Args:
-        image: one of
+        image (`MediaSource`, `PIL.Image.Image`, `np.ndarray` or `torch.Tensor`): one of
 
             - path, `http(s)://` or `data:` URL, base64 text, bytes, or binary file object of any format Pillow opens;
             - PIL image of any mode; modes `I` and `I;16` hold 0…65535, mode `F` holds 0…1;
             - numpy array H×W, H×W×C or C×H×W, or torch tensor H×W, C×H×W or H×W×C, with C of 1 (grey), 3 (RGB) or 4
               (RGBA). Where both ends could be channels, numpy's are last and torch's first. `uint8`, `uint16`
               (0…65535), `bool`, or floating point in [0, 1].
-        argument: name that error messages give the picture.
+        argument (`str`, *optional*, defaults to `"image"`): name that error messages give the picture.
 
     Returns:
-        A new image of mode RGB.
+        `PIL.Image.Image`: a new image of mode RGB.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: no such file, or it may not be opened.
-        UnreadableMediaError: empty, damaged, cut off, not a picture, unreachable, or more pixels than
-            `PIL.Image.MAX_IMAGE_PIXELS` (raise that limit for large pictures that you trust).
-        ValueError: an array of wrong shape or type, or with values that are NaN, infinite or out of range.
-        TypeError: none of the above kinds.
+        `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: no such file, or it may not be opened.
+        `UnreadableMediaError`:
+            Empty, damaged, cut off, not a picture, unreachable, or more pixels than `PIL.Image.MAX_IMAGE_PIXELS`
+            (raise that limit for large pictures that you trust).
+        `ValueError`: an array of wrong shape or type, or with values that are NaN, infinite or out of range.
+        `TypeError`: none of the above kinds.
     """
     if isinstance(image, Image.Image):
         return _decode(image, argument)
@@ -54,10 +55,14 @@ def load_image(image: MediaSource | Image.Image | np.ndarray | torch.Tensor, arg
 
 def open_picture(file: BinaryIO, argument: str) -> Image.Image | None:
     """
-    The file as Pillow opens it, not decoded yet; None if it is no picture.
+    The file as Pillow opens it, not decoded yet; `None` if it is no picture.
+
+    Args:
+        file (`BinaryIO`): seekable, at its beginning.
+        argument (`str`): name that error messages give the picture.
 
     Raises:
-        UnreadableMediaError: more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        `UnreadableMediaError`: more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     try:
         picture = Image.open(file)
@@ -70,7 +75,7 @@ def open_picture(file: BinaryIO, argument: str) -> Image.Image | None:
 
 
 def check_pixel_count(width: int, height: int, argument: str) -> None:
-    """Raise UnreadableMediaError for pictures beyond Pillow's limit."""
+    """Raise `UnreadableMediaError` for pictures beyond Pillow's limit."""
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
         raise UnreadableMediaError(_bomb_message(argument))
 

@@ -1,5 +1,6 @@
 """Image processor of EmoLlama: frames and face crops to tensors."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,16 @@ from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, SizeDict
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.processing_utils import ImagesKwargs
+from transformers.utils import TensorType
 
 from .image_loading import load_image
 
 
 class EmoLlamaImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """
-    face_size (`dict[str, int]`): height and width of the face crops.
-    face_mean, face_std (`list[float]`): normalization of the face crops.
-    face_boxes (`list`): for each image the box to crop, (x0, y0, x1, y1) in pixels, or `None`.
+    face_size (`dict[str, int]`, *optional*): height and width of the face crops, 224 pixels by default.
+    face_mean, face_std (`list[float]`, *optional*): normalization of the face crops, ImageNet's by default.
+    face_boxes (`list`, *optional*): for each image the box to crop, (x0, y0, x1, y1) in pixels, or `None`.
     """
 
     face_size: Any
@@ -32,7 +34,8 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
 
     Calling it with images (anything that [`load_image`] takes, nested as you like) returns `pixel_values` of shape
     `(F, 3, H, W)`; with `face_boxes`, also `face_pixel_values` `(F, 3, h, w)` and `face_mask` `(F,)`, which is False
-    where the box is `None` and the crop black.
+    where the box is `None` and the crop black. A `ValueError` says that boxes and images differ in number, or that a
+    box does not lie in its image. For its settings see [`EmoLlamaImageProcessorKwargs`].
     """
 
     size = {"height": 224, "width": 224}
@@ -45,7 +48,7 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
     valid_kwargs = EmoLlamaImageProcessorKwargs
     model_input_names = ["pixel_values", "face_pixel_values", "face_mask"]
 
-    def _prepare_images_structure(self, images, expected_ndims: int = 3) -> list[Image.Image]:
+    def _prepare_images_structure(self, images: Any, expected_ndims: int = 3) -> list[Image.Image]:
         return [load_image(image) for image in _flatten(images)]
 
     def _preprocess(
@@ -54,14 +57,14 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
         *,
         do_pad: bool,
         size: SizeDict,
-        image_mean,
-        image_std,
-        return_tensors,
-        face_size=None,
-        face_mean=None,
-        face_std=None,
-        face_boxes=None,
-        **kwargs,
+        image_mean: float | Sequence[float] | None,
+        image_std: float | Sequence[float] | None,
+        return_tensors: str | TensorType | None,
+        face_size: Mapping[str, int],
+        face_mean: Sequence[float],
+        face_std: Sequence[float],
+        face_boxes: Sequence[Sequence[float] | None] | None,
+        **kwargs: Any,
     ) -> BatchFeature:
         frames = super()._preprocess(
             images,
@@ -97,14 +100,14 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
         )
 
 
-def _flatten(images):
+def _flatten(images: Any) -> list[Any]:
     """Every single image of nested lists and of stacked arrays, in order."""
     if isinstance(images, (list, tuple)):
         return [image for part in images for image in _flatten(part)]
     return list(images) if getattr(images, "ndim", 0) == 4 else [images]
 
 
-def _crop(image: np.ndarray, box) -> np.ndarray:
+def _crop(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:
     """Crop an image (3, H, W) to whole pixels of a box, a black pixel for no box."""
     if box is None:
         return np.zeros((3, 1, 1), dtype=image.dtype)

@@ -2,6 +2,7 @@
 
 import mimetypes
 import os
+from typing import Any
 
 from PIL import Image
 
@@ -10,14 +11,15 @@ from .image_loading import open_picture
 from .media_source import open_media
 
 
-def is_video(source, argument: str = "source") -> bool:
+def is_video(source: Any, argument: str = "source") -> bool:
     """
     Whether a source is a clip: more than one picture, or a file that is no picture.
 
     Args:
-        source: whatever [`load_image`] or [`sample_frames`] takes. A list of frames or a 4-D array is a clip; files,
-            URLs and bytes are opened, since an extension may lie; an unreadable one is what its name says.
-        argument: name of the caller's argument, for error messages.
+        source (`VideoSource`):
+            Whatever [`load_image`] or [`sample_frames`] takes. A list of frames or a 4-D array is a clip; files, URLs
+            and bytes are opened, since an extension may lie; an unreadable one is what its name says.
+        argument (`str`, *optional*, defaults to `"source"`): name of the caller's argument, for error messages.
 
     Raises:
         `TypeError`: it is none of these.
@@ -27,7 +29,7 @@ def is_video(source, argument: str = "source") -> bool:
     if isinstance(source, (list, tuple)):
         return True
     if hasattr(source, "ndim"):
-        return source.ndim == 4
+        return bool(source.ndim == 4)
     try:
         with open_media(source, argument) as file:
             picture = open_picture(file, argument)

@@ -30,14 +30,15 @@ def open_media(source: MediaSource, argument: str) -> Iterator[BinaryIO]:
     Open `source` as a seekable, non-empty binary file, at its beginning.
 
     Args:
-        source: path, `http(s)://` URL, `data:` URL, base64 text, bytes, or binary file object. A file object is read
-            from its start, whatever its position, and stays open; everything else is closed on leaving.
-        argument: name of the caller's argument, for error messages.
+        source (`MediaSource`):
+            Path, `http(s)://` URL, `data:` URL, base64 text, bytes, or binary file object. A file object is read from
+            its start, whatever its position, and stays open; everything else is closed on leaving.
+        argument (`str`): name of the caller's argument, for error messages.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: the path cannot be opened.
-        UnreadableMediaError: nothing there (0 bytes), or the URL could not be fetched.
-        TypeError: `source` is none of the above.
+        `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: the path cannot be opened.
+        `UnreadableMediaError`: nothing there (0 bytes), or the URL could not be fetched.
+        `TypeError`: `source` is none of the above.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         file: IO[bytes] = io.BytesIO(source)
@@ -113,7 +114,7 @@ def _download(url: str, argument: str) -> IO[bytes]:
             f"`{argument}`: {url} could not be fetched ({error or type(error).__name__}). Check the address and the "
             "connection, or download the file and give its path."
         ) from error
-    return file  # type: ignore[return-value]
+    return file
 
 
 def _seekable(file: IO[bytes], argument: str) -> IO[bytes]:
@@ -129,4 +130,4 @@ def _seekable(file: IO[bytes], argument: str) -> IO[bytes]:
         return file
     copy = tempfile.SpooledTemporaryFile(max_size=MEMORY_LIMIT)
     shutil.copyfileobj(file, copy)
-    return copy  # type: ignore[return-value]
+    return copy

@@ -17,9 +17,13 @@ STRIDE = 2  # pixels between two neighbouring cells
 
 
 class Detections(NamedTuple):
-    """The faces of one picture, float32 on the CPU.
+    """
+    The faces of one picture, float32 on the CPU.
 
-    boxes (N, 4) as x0, y0, x1, y1 and landmarks (N, 5, 2) as x, y, both in pixels; scores (N,), 0..1.
+    Args:
+        boxes (`torch.Tensor` of shape `(N, 4)`): x0, y0, x1, y1 in pixels.
+        scores (`torch.Tensor` of shape `(N,)`): probability of a face, 0 to 1.
+        landmarks (`torch.Tensor` of shape `(N, 5, 2)`): x, y in pixels.
     """
 
     boxes: Tensor
@@ -89,15 +93,17 @@ class OutputNet(nn.Module):
 
 
 class Mtcnn(nn.Module):
-    """The cascade: P-Net proposes on an image pyramid, R-Net refines, O-Net decides and places landmarks.
+    """
+    The cascade: P-Net proposes on an image pyramid, R-Net refines, O-Net decides and places landmarks.
 
     Args:
-        min_face_size: side in pixels of the smallest face looked for.
-        thresholds: least probability of a face after P-Net, R-Net and O-Net.
-        pyramid_factor: scale from one pyramid level to the next, between 0 and 1.
-        nms_thresholds: overlap above which the less probable of two boxes is dropped: within a pyramid level, across
-            levels, after R-Net (intersection over union) and after O-Net (intersection over the smaller box).
-        crop_batch_size: boxes that R-Net or O-Net see at once.
+        min_face_size (`float`): side in pixels of the smallest face looked for.
+        thresholds (`Sequence[float]`): least probability of a face after P-Net, R-Net and O-Net.
+        pyramid_factor (`float`): scale from one pyramid level to the next, between 0 and 1.
+        nms_thresholds (`Sequence[float]`):
+            Overlap above which the less probable of two boxes is dropped: within a pyramid level, across levels, after
+            R-Net (intersection over union) and after O-Net (intersection over the smaller box).
+        crop_batch_size (`int`): boxes that R-Net or O-Net see at once.
     """
 
     def __init__(
@@ -161,7 +167,7 @@ class Mtcnn(nn.Module):
         passed = scores > self.thresholds[2]
         picture, boxes, scores, offsets, points = (t[passed] for t in (picture, boxes, scores, offsets, points))
         sides = boxes[:, 2:] - boxes[:, :2] + 1
-        landmarks = points.unflatten(1, (2, 5)).transpose(1, 2)  # (K, 5, 2), in box sides
+        landmarks = points.reshape(len(points), 2, 5).transpose(1, 2)  # (K, 5, 2), in box sides
         landmarks = sides[:, None] * landmarks + boxes[:, None, :2] - 1
         boxes = shift(boxes, offsets, extra_pixel=1)
         kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[3], over_smaller=True)
@@ -170,7 +176,8 @@ class Mtcnn(nn.Module):
     def _look_closer(
         self, net: nn.Module, side: int, pixels: Tensor, picture: Tensor, boxes: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Shows each box's part of its picture, as side x side pixels, to a net; boxes quite outside are dropped.
+        """
+        Shows each box's part of its picture, as side x side pixels, to a net; boxes quite outside are dropped.
 
         Returns the picture index and boxes that were shown, and the net's outputs for them, on the CPU.
         """
@@ -193,7 +200,8 @@ class Mtcnn(nn.Module):
 
 
 def pyramid_scales(height: int, width: int, min_face_size: float, pyramid_factor: float) -> list[float]:
-    """Scales that bring faces, from `min_face_size` up to the picture's shorter side, to 12 pixels; largest first.
+    """
+    Scales that bring faces, from `min_face_size` up to the picture's shorter side, to 12 pixels; largest first.
 
     Empty when the picture's shorter side is below `min_face_size`.
     """
@@ -226,24 +234,26 @@ def nms_per_picture(
 ) -> Tensor:
     """`non_maximum_suppression` among the boxes of each picture; picture (N,) int64 says which a box belongs to."""
     kept = [torch.zeros(0, dtype=torch.long)]
-    for index in picture.unique().tolist():
+    for index in sorted(set(picture.tolist())):
         (members,) = (picture == index).nonzero(as_tuple=True)
         kept.append(members[non_maximum_suppression(boxes[members], scores[members], threshold, over_smaller)])
     return torch.cat(kept)
 
 
 def non_maximum_suppression(boxes: Tensor, scores: Tensor, threshold: float, over_smaller: bool = False) -> Tensor:
-    """Drops every box that overlaps a kept, more probable one by more than `threshold`.
+    """
+    Drops every box that overlaps a kept, more probable one by more than `threshold`.
 
     Args:
-        boxes: (N, 4) float, x0, y0, x1, y1.
-        scores: (N,) float.
-        threshold: greatest overlap allowed, 0..1.
-        over_smaller: overlap is intersection over the smaller area, in whole pixels (a side counts one more), not
-            intersection over union.
+        boxes (`torch.FloatTensor` of shape `(N, 4)`): x0, y0, x1, y1.
+        scores (`torch.FloatTensor` of shape `(N,)`): what says which of two boxes is kept.
+        threshold (`float`): greatest overlap allowed, 0 to 1.
+        over_smaller (`bool`, *optional*, defaults to `False`):
+            Overlap is intersection over the smaller area, in whole pixels (a side counts one more), not intersection
+            over union.
 
     Returns:
-        (M,) int64 indices of the kept boxes, most probable first.
+        `torch.LongTensor` of shape `(M,)`: indices of the kept boxes, most probable first.
     """
     extra_pixel = 1 if over_smaller else 0
     # In numpy, whose calls on so few numbers take a third of torch's time.

@@ -4,7 +4,7 @@ import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -23,10 +23,10 @@ from .image_loading import load_image
 from .image_processing_emo_llama import EmoLlamaImageProcessor, EmoLlamaImageProcessorKwargs
 from .old_settings import FLAT, with_parts
 from .prompt_settings import PromptSettings
-from .prompts import CHAT_TEMPLATE, Attributes, defuse
+from .prompts import CHAT_TEMPLATE, Attributes, defuse, defuse_chat
 from .video_processing_emo_llama import EmoLlamaVideoProcessor, EmoLlamaVideoProcessorKwargs, clip_metadata
 from .visual import Visual
-from .visual_order import in_text_order
+from .visual_order import VisualsInOrder, in_text_order
 
 FACE_DETECTOR_FOLDER = "face_detector"
 
@@ -52,22 +52,6 @@ class EmoLlamaProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[ca
     images_kwargs: EmoLlamaImagesKwargs
     videos_kwargs: EmoLlamaVideoProcessorKwargs
     _defaults = {"text_kwargs": {"padding": True, "return_token_type_ids": False, "return_tensors": "pt"}}
-
-
-@dataclass(frozen=True)
-class VisualsInOrder:
-    """
-    The pictures and clips of one call, on their way from the layout of the inputs to their processing.
-
-    Args:
-        sources (`list[tuple[Any, bool]]`): each source and whether it is a clip, in the order of the texts.
-        questions (`list[str]`, *optional*): what the texts ask about each; `None` without texts.
-        videos_kwargs (`dict`): the call's.
-    """
-
-    sources: list[tuple[Any, bool]]
-    questions: list[str] | None
-    videos_kwargs: dict[str, Any]
 
 
 class EmoLlamaProcessor(ProcessorMixin):
@@ -380,28 +364,12 @@ class EmoLlamaProcessor(ProcessorMixin):
         Render a chat, and with `tokenize=True` make model inputs of it; see `ProcessorMixin.apply_chat_template`.
         Whatever people say in it stays text: spelled-out placeholders and special tokens are defused.
         """
-        return super().apply_chat_template(self._defuse_chat(conversation), *args, **kwargs)
+        return super().apply_chat_template(defuse_chat(conversation, self.defuse), *args, **kwargs)
 
     def defuse(self, text: str) -> str:
         """A text of somebody's, with a space in every placeholder and special token that it spells: it stays text."""
         added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
         return defuse(text, [self.image_token, self.video_token, *self.tokenizer.all_special_tokens, *added])
-
-    def _defuse_chat(self, conversation: Any) -> Any:
-        """A copy of a chat, or of a list of chats, in which everything said is defused."""
-        if isinstance(conversation, (list, tuple)):
-            return [self._defuse_chat(part) for part in conversation]
-        if not isinstance(conversation, dict) or "content" not in conversation:
-            return conversation
-        content = conversation["content"]
-        if isinstance(content, str):
-            content = self.defuse(content)
-        elif isinstance(content, (list, tuple)):
-            content = [
-                {**part, "text": self.defuse(part["text"])} if isinstance(part, dict) and "text" in part else part
-                for part in content
-            ]
-        return {**conversation, "content": content}
 
     # -- files
 

@@ -1,8 +1,8 @@
 """What the processor writes into a prompt, and what it keeps users from writing."""
 
 import re
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 Attributes: TypeAlias = Mapping[str, str | tuple[str, float]]
 """What attributes are perceived to be: each a value of the user's, or a value and its probability."""
@@ -101,6 +101,23 @@ def defuse(text: str, tokens: list[str]) -> str:
     """Put a space into every one of `tokens` that `text` spells, so that it stays text: `<image>` -> `< image>`."""
     pattern = "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True) if len(token) > 1)
     return re.sub(pattern, lambda match: f"{match[0][0]} {match[0][1:]}", text) if pattern else text
+
+
+def defuse_chat(conversation: Any, defuse_text: Callable[[str], str]) -> Any:
+    """A copy of a chat, or of a list of chats, in which everything said went through `defuse_text`."""
+    if isinstance(conversation, (list, tuple)):
+        return [defuse_chat(part, defuse_text) for part in conversation]
+    if not isinstance(conversation, dict) or "content" not in conversation:
+        return conversation
+    content = conversation["content"]
+    if isinstance(content, str):
+        content = defuse_text(content)
+    elif isinstance(content, (list, tuple)):
+        content = [
+            {**part, "text": defuse_text(part["text"])} if isinstance(part, dict) and "text" in part else part
+            for part in content
+        ]
+    return {**conversation, "content": content}
 
 
 def turn_of(text: str, position: int, user_prefix: str, assistant_prefix: str) -> str:

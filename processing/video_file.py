@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import dropwhile, islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -199,7 +199,7 @@ class VideoFile(Clip):
         self.close()
         self._open()
 
-    def _packets(self, *streams: VideoStream) -> Iterator[Packet]:
+    def _packets(self, *streams: VideoStream) -> "Iterator[Packet[Any]]":
         """The packets of these streams, or of all, from where the container stands."""
         try:
             for packet in self._container.demux(*streams):
@@ -210,7 +210,7 @@ class VideoFile(Clip):
         except av.FFmpegError as error:
             self._report(f"reading stops ({error.strerror})", error)
 
-    def _packets_from(self, first: int) -> Iterator[Packet]:
+    def _packets_from(self, first: int) -> "Iterator[Packet[Any]]":
         """The video packets from keyframe number `first` on."""
         pts = self._pts[first] or 0
         if first:
@@ -239,13 +239,13 @@ class VideoFile(Clip):
             else:
                 yield frame
 
-    def _decoded(self, packets: Iterator[Packet]) -> Iterator[VideoFrame]:
+    def _decoded(self, packets: "Iterator[Packet[Any]]") -> Iterator[VideoFrame]:
         """The frames of these packets, those that the decoder holds back included; then it needs a seek or rewind."""
         for packet in packets:
             yield from self._decode(packet)
         yield from self._decode(None)
 
-    def _decode(self, packet: Packet | None) -> list[VideoFrame]:
+    def _decode(self, packet: "Packet[Any] | None") -> list[VideoFrame]:
         try:
             return self._stream.decode(packet)
         except av.FFmpegError as error:
@@ -284,4 +284,4 @@ def _picture(frame: VideoFrame) -> Image.Image:
         return image
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]  # type: ignore[call-overload]
     signs = tuple(int(np.sign(x)) for x in (a, b, c, d))
-    return image.transpose(UPRIGHT[signs]) if signs in UPRIGHT else image  # type: ignore[index]
+    return image.transpose(UPRIGHT[signs]) if signs in UPRIGHT else image

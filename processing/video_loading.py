@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from .image_loading import open_picture
 from .media_source import MediaSource, UnreadableMediaError, open_media
 from .video_file import VideoFile
 
-VideoSource: TypeAlias = MediaSource | np.ndarray | torch.Tensor | Image.Image | list | tuple
+VideoSource: TypeAlias = MediaSource | np.ndarray | torch.Tensor | Image.Image | list[Any] | tuple[Any, ...]
 
 # Formats in which Pillow knows a picture by its signature; others it may see in any bytes.
 PICTURE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
@@ -27,18 +27,20 @@ def open_clip(video: VideoSource, *, partial: bool = False, video_fps: float | N
     Open a clip; it is closed on leaving.
 
     Args:
-        video: one of
+        video (`VideoSource`): one of
 
             - path, `http(s)://` or `data:` URL, base64 text, bytes, or binary file object of a video, an animated
               picture, or a still picture (one frame);
-            - frames: array or tensor T×H×W×C or T×C×H×W, or a list of anything `load_image` takes;
+            - frames: array or tensor T×H×W×C or T×C×H×W, or a list of anything [`load_image`] takes;
             - one picture as PIL image (its current frame), array or tensor.
-        partial: read what can be read of a damaged clip and say so in `Clip.problem`, instead of raising.
-        video_fps: frames a second of clips given as frames.
+        partial (`bool`, *optional*, defaults to `False`):
+            Read what can be read of a damaged clip and say so in `Clip.problem`, instead of raising.
+        video_fps (`float`, *optional*): frames a second of clips given as frames.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: no such file, or it may not be opened.
-        UnreadableMediaError: empty, audio only, damaged, cut off, of no known format, unreachable, or without frames.
+        `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: no such file, or it may not be opened.
+        `UnreadableMediaError`: empty, audio only, damaged, cut off, of no known format, unreachable, or no frames.
+        `ValueError`: `video_fps` for a file.
     """
     if isinstance(video, Image.Image) or (isinstance(video, (np.ndarray, torch.Tensor)) and video.ndim != 4):
         video = [video]

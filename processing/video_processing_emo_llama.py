@@ -48,7 +48,7 @@ class EmoLlamaVideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[c
     face_boxes: Any
 
 
-class EmoLlamaVideoProcessor(EmoLlamaImageProcessor, BaseVideoProcessor):  # type: ignore[misc]
+class EmoLlamaVideoProcessor(EmoLlamaImageProcessor, BaseVideoProcessor):
     """
     Samples frames of clips, decoding little more than those, and makes of each what [`EmoLlamaImageProcessor`] makes
     of a picture. How frames are sampled is among its settings: `strategy`, `num_frames`, `fps`, `max_frames`,

@@ -2,9 +2,26 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
+
+
+@dataclass(frozen=True)
+class VisualsInOrder:
+    """
+    The pictures and clips of one call, on their way from the layout of the inputs to their processing.
+
+    Args:
+        sources (`list[tuple[Any, bool]]`): each source and whether it is a clip, in the order of the texts.
+        questions (`list[str]`, *optional*): what the texts ask about each; `None` without texts.
+        videos_kwargs (`dict`): the call's.
+    """
+
+    sources: list[tuple[Any, bool]]
+    questions: list[str] | None
+    videos_kwargs: dict[str, Any]
 
 
 def in_text_order(

@@ -24,7 +24,6 @@ text_config = mini.config.text_config
 if language_model is not None:
     text_config = AutoConfig.from_pretrained(language_model)
     tokenizer = AutoTokenizer.from_pretrained(language_model)
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     processor = EmoLlamaProcessor(
         image_processor=processor.image_processor,
         tokenizer=tokenizer,

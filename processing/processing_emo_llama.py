@@ -21,7 +21,7 @@ from .face_detection import EmoLlamaFaceDetector
 from .face_finder import FaceFinder, FaceSettings
 from .image_loading import load_image
 from .image_processing_emo_llama import EmoLlamaImageProcessor, EmoLlamaImageProcessorKwargs
-from .old_settings import FLAT, with_parts
+from .old_settings import FLAT, PARTS, with_parts
 from .prompt_settings import PromptSettings
 from .prompts import CHAT_TEMPLATE, Attributes, defuse, defuse_chat
 from .video_processing_emo_llama import EmoLlamaVideoProcessor, EmoLlamaVideoProcessorKwargs, clip_metadata
@@ -395,10 +395,14 @@ class EmoLlamaProcessor(ProcessorMixin):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """
         The saved settings, and what is left of the arguments of `from_pretrained`. Settings of parts may be given
-        there by their names alone (`face_choice="all"`), and files in which they have no parts are read as well.
+        there by their names alone (`face_choice="all"`) or in their part (`faces={"face_choice": "all"}`), and files
+        in which they have no parts are read as well.
         """
         saved, kwargs = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
         given = {name: kwargs.pop(name) for name in FLAT & kwargs.keys()}
+        for part in ("faces", "prompt"):
+            if isinstance(kwargs.get(part), dict):
+                given |= kwargs.pop(part)
         return with_parts({**with_parts(saved), **given}), kwargs
 
     @classmethod
@@ -410,7 +414,7 @@ class EmoLlamaProcessor(ProcessorMixin):
     ) -> list[Any]:
         settings = processor_dict or {}
         name, subfolder = pretrained_model_name_or_path, kwargs.pop("subfolder", "")
-        kwargs = {key: value for key, value in kwargs.items() if key not in FLAT}
+        kwargs = {key: value for key, value in kwargs.items() if key not in FLAT and key not in PARTS}
         arguments = [
             AutoImageProcessor.from_pretrained(name, subfolder=subfolder, **kwargs),
             cls._load_tokenizer_from_pretrained("tokenizer", name, subfolder=subfolder, **kwargs),

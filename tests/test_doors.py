@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import ModelCard
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 import emo_llama_hf
 from emo_llama_hf.model_card import model_card
@@ -34,6 +35,7 @@ import json, sys
 sys.modules["emo_llama_hf"] = None
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 source, chat = sys.argv[1], json.loads(sys.argv[2])
 config = AutoConfig.from_pretrained(source, trust_remote_code=True)
 model = AutoModelForImageTextToText.from_pretrained(source, trust_remote_code=True)
@@ -43,7 +45,10 @@ inputs = processor.apply_chat_template(chat, tokenize=True, return_dict=True, ad
 with torch.no_grad():
     logits = model(**inputs).logits
     hidden = base(**inputs).last_hidden_state
-assert type(config).__module__.startswith("transformers_modules"), type(config)
+clips = AutoVideoProcessor.from_pretrained(source, trust_remote_code=True)
+assert clips(torch.zeros(9, 3, 8, 8), num_frames=2, return_tensors="pt")["frame_counts"].tolist() == [2]
+for part in (config, processor, clips):
+    assert type(part).__module__.startswith("transformers_modules"), type(part)
 assert torch.equal(model.lm_head(hidden), logits)
 torch.save(logits, sys.argv[3])
 """
@@ -81,6 +86,7 @@ def test_auto_classes(folder):
     assert type(AutoModel.from_pretrained(folder)) is emo_llama_hf.EmoLlamaModel
     assert type(AutoModelForImageTextToText.from_pretrained(folder)) is emo_llama_hf.EmoLlamaForConditionalGeneration
     assert type(AutoImageProcessor.from_pretrained(folder)) is emo_llama_hf.EmoLlamaImageProcessor
+    assert type(AutoVideoProcessor.from_pretrained(folder)) is emo_llama_hf.EmoLlamaVideoProcessor
     assert type(AutoProcessor.from_pretrained(folder)) is emo_llama_hf.EmoLlamaProcessor
     # the package outranks the code in the folder
     trusted = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True)

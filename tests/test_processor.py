@@ -353,9 +353,12 @@ def test_settings_are_changed_by_their_names_alone(tiny):
     processor = AutoProcessor.from_pretrained(tiny, **FLAT)
     assert_settings(processor)
     assert not set(FLAT) & set(processor.tokenizer.init_kwargs)
-    one = AutoProcessor.from_pretrained(tiny, face_choice="all", min_face_size=31)
-    assert one.faces.settings == FaceSettings(face_choice="all", min_face_size=31)
-    assert one.prompt == AutoProcessor.from_pretrained(tiny).prompt
+    some = {"face_choice": "all", "min_face_size": 31}
+    for given in (some, {"faces": some}, {"faces": FaceSettings(**some)}):
+        one = AutoProcessor.from_pretrained(tiny, **given)
+        assert one.faces.settings == FaceSettings(**some)
+        assert one.prompt == AutoProcessor.from_pretrained(tiny).prompt
+        assert not set(given) & set(one.tokenizer.init_kwargs)
 
 
 def test_a_file_from_before_there_were_parts_is_read(tiny, tmp_path, video):

@@ -15,7 +15,7 @@ def faces_of(visual: Visual, sources: list[str], perceived: list[dict | None]) -
 
     Args:
         visual ([`Visual`]): with its faces found.
-        sources (`list[str]`): of each frame, from `EmoLlamaProcessor.face_sources`.
+        sources (`list[str]`): of each frame, from [`~FaceFinder.sources`].
         perceived (`list[dict | None]`): attributes of each frame's chosen face, by name the label and its probability.
     """
     frames = [

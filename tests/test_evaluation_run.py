@@ -16,8 +16,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 import training_run
 from emo_llama_hf.command_line import evaluate as cli
 from emo_llama_hf.data.prepare import perceive
-from emo_llama_hf.evaluation import ChatModelPredictor, evaluate
-from emo_llama_hf.evaluation.emo_llama_predictor import EmoLlamaPredictor
+from emo_llama_hf.evaluation import ChatModelPredictor, EmoLlamaPredictor, evaluate
 from emo_llama_hf.evaluation.load_predictor import load_predictor
 from emo_llama_hf.load_model import load_weights
 from emotion_samples import EMOTIONS, drawn_face, face_folders, face_samples, picture, sample
@@ -167,6 +166,14 @@ class TestEmoLlama:
         assert report["errors"] == 1 and report["generation"]["count"] == 3
         assert "error" in results_in(tmp_path / "out")["broken"]
 
+    def test_one_person_is_asked_about_and_the_processor_given_stays_as_it_is(self, ours):
+        processor = AutoProcessor.from_pretrained(ours, face_choice="all")
+        before = processor.to_dict()
+        predictor = EmoLlamaPredictor(load_weights(ours), processor, EMOTIONS, device="cpu", max_new_tokens=2)
+        (found,) = predictor([picture("sad", 4)], [None])
+        assert set(found["scores"]) == set(EMOTIONS)
+        assert processor.to_dict() == before
+
     @pytest.mark.parametrize(
         ("samples", "words"),
         [
@@ -226,6 +233,19 @@ class TestForeignModel:
         expected = torch.stack(likelihoods).softmax(0).tolist()
         assert list(found["scores"].values()) == pytest.approx(expected, abs=1e-5)
         assert max(expected) - min(expected) > 0.01
+
+    def test_the_tokenizer_given_stays_without_padding(self, llava):
+        """Its end token pads instead, in a copy, and the answers are the same."""
+        model, processor = AutoModelForImageTextToText.from_pretrained(llava), AutoProcessor.from_pretrained(llava)
+        visuals = [picture("sad", 4), picture("happy", 1)]
+        answers = ChatModelPredictor(model, processor, EMOTIONS, max_new_tokens=3)(visuals, [None, None])
+        processor.tokenizer.pad_token = None
+        predictor = ChatModelPredictor(model, processor, EMOTIONS, max_new_tokens=3)
+        assert predictor.processor.tokenizer.pad_token == processor.tokenizer.eos_token
+        assert processor.tokenizer.pad_token is None
+        for one, other in zip(predictor(visuals, [None, None]), answers, strict=True):
+            assert one["answer"] == other["answer"]
+            assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
 
     def test_no_chat_template(self, llava):
         processor = AutoProcessor.from_pretrained(llava)

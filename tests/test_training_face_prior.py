@@ -161,9 +161,10 @@ def arguments(folder, steps: int, **kwargs) -> TrainingArguments:
 def test_both_stages_learn_what_can_be_seen(tmp_path):
     model, data = face_prior(), crops()
     changes = batches(mirror=0, rotate=5, erase=0.1, mixup=0.1)
-    trainer = train_face_prior(
-        FaceMapForTraining(model, CLASSES), arguments(tmp_path / "map", 80), data, data, changes, average_decay=0.9
-    )
+    options = arguments(tmp_path / "map", 80)
+    before = options.to_dict()
+    trainer = train_face_prior(FaceMapForTraining(model, CLASSES), options, data, data, changes, average_decay=0.9)
+    assert options.to_dict() == before and trainer.args.label_names == list(CLASSES)
     assert trainer.evaluate()["eval_emotion_accuracy"] > 0.8
     trainer = train_face_prior(
         FaceTasksForTraining(model), arguments(tmp_path / "tasks", 60), data, data, changes, average_decay=0.9

@@ -1,6 +1,7 @@
 """Whole fine-tuning runs on a tiny model: what they save, how they go on after a kill, what learns."""
 
 import argparse
+import copy
 import math
 import signal
 import subprocess
@@ -16,13 +17,14 @@ from packaging import version
 from peft import PeftModel
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.trainer_pt_utils import AcceleratorConfig
 
 import training_run
 from emo_llama_hf.command_line import train as train_cli
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
-from training_run import TRAINING, history
+from training_run import TRAINING, TUNING, history
 
 TESTS = Path(__file__).parent
 before_5_23 = pytest.mark.skipif(
@@ -275,6 +277,19 @@ class TestModes:
     def test_refused_choices(self, run, tuning, words, tmp_path):
         with pytest.raises(ValueError, match=words):
             run(tmp_path, {"max_steps": 1, "eval_steps": 1, "save_steps": 1}, tuning)
+
+
+def test_the_arguments_given_stay_as_they_are(tiny, tmp_path):
+    """Without samples to evaluate on, the run evaluates nothing; the caller's choices are still what they were."""
+    accelerator = AcceleratorConfig(split_batches=False)
+    arguments = EmoLlamaTrainingArguments(
+        str(tmp_path), **{**TRAINING, "max_steps": 1, "accelerator_config": accelerator}
+    )
+    before = copy.deepcopy({**arguments.to_dict(), "dispatch": accelerator.dispatch_batches})
+    trainer = train(arguments, TuningArguments(model=str(tiny), **TUNING), face_samples(2))
+    assert trainer.args.eval_strategy == "no" and not trainer.args.load_best_model_at_end
+    assert {**arguments.to_dict(), "dispatch": accelerator.dispatch_batches} == before
+    assert before["eval_strategy"] == "steps" and before["load_best_model_at_end"] and before["dispatch"] is None
 
 
 class TestBestModel:

@@ -1,5 +1,7 @@
 """Answers of any image-text-to-text model of transformers, zero-shot."""
 
+from copy import copy, deepcopy
+
 import torch
 
 from ..closed_set.question import closed_message
@@ -27,6 +29,10 @@ class ChatModelPredictor:
             raise InputError(
                 "`processor` has no `chat_template`, so there is no telling how the model wants to be asked: set one."
             )
+        if processor.tokenizer.pad_token is None:
+            processor = copy(processor)
+            processor.tokenizer = deepcopy(processor.tokenizer)
+            processor.tokenizer.pad_token = processor.tokenizer.eos_token
         self.model = model.eval()
         self.device = model.device
         self.processor = processor
@@ -80,8 +86,6 @@ class ChatModelPredictor:
 
     def _inputs(self, texts: list[str], visuals: list[Visual], padding_side: str):
         tokenizer = self.processor.tokenizer
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
         inputs = self.processor(
             images=[visual.frames for visual in visuals],
             text=list(texts),

@@ -1,6 +1,7 @@
 """A fine-tuning run from samples to a saved, evaluated model."""
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from tqdm.auto import tqdm
@@ -40,6 +41,7 @@ def train(
     Returns:
         The trainer after the run, with the best weights if there was an evaluation.
     """
+    arguments = copy(arguments)  # they follow the data below, and a `Trainer` writes into its own
     set_seed(arguments.seed)
     if tuning.lora_rank and tuning.model and find_adapter_config_file(tuning.model) is not None:
         raise InputError(

@@ -1,6 +1,6 @@
 """`TrainingArguments` with what EmoLlama adds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from transformers import TrainingArguments
 
@@ -50,7 +50,8 @@ class EmoLlamaTrainingArguments(TrainingArguments):
             raise InputError("`remove_unused_columns` must stay off: it would remove the samples' chats.")
         if self.accelerator_config.dispatch_batches:
             raise InputError("`dispatch_batches` must stay off: visual inputs have one row a frame, not a sample.")
-        self.accelerator_config.dispatch_batches = False  # None would mean on for iterable datasets
+        # None would mean on for iterable datasets.
+        self.accelerator_config = replace(self.accelerator_config, dispatch_batches=False)
 
     @property
     def n_gpu(self) -> int:

@@ -1,6 +1,7 @@
 """Training of a face prior from labelled face crops, before an EmoLlama is built around it."""
 
 import math
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,7 @@ def train_face_prior(
     Returns:
         The trainer, whose `evaluate()` gives each task's accuracy.
     """
+    arguments = copy(arguments)  # a `Trainer` writes into its own
     arguments.label_names = [task for task in train_crops.targets if task in stage.tasks]
     arguments.remove_unused_columns = False
     trainer = FacePriorTrainer(

@@ -58,6 +58,25 @@ def test_a_cut_off_array_is_reported_after_what_can_be_read(tmp_path):
     assert records.skipped[0].row == f"{file}[2]"
 
 
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        (lambda text: text + text, ["i0", "i1", "i2"]),  # a second array
+        (lambda text: text.replace('"i1"', "NaN"), ["i0"]),
+        (lambda text: text.replace('}, {"id": "i2"', '} {"id": "i2"'), ["i0", "i1"]),
+        (lambda text: text.replace('"i2"', "'i2'"), ["i0", "i1"]),
+    ],
+)
+def test_what_is_no_json_in_an_array_is_reported(tmp_path, change, known):
+    file = tmp_path / "d.json"
+    file.write_text(change(json.dumps(items(tmp_path))))
+    records = Records(file, on_error="skip")
+    assert [record.id for record in records] == known
+    (error,) = records.skipped
+    assert error.row == f"{file}[{len(known)}]" and "\n" not in str(error)
+    assert "is not JSON, nothing after it can be read (" in error.reason
+
+
 def test_a_line_in_another_encoding_spoils_only_itself(tmp_path):
     lines = [json.dumps(item).encode() for item in items(tmp_path)]
     lines[1] = lines[1].replace(b"Happy", b"Gl\xfccklich")

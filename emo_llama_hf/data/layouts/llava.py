@@ -5,7 +5,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import ijson
 
 from ...input_error import InputError
 from ..record import Record, RecordError
@@ -13,7 +15,8 @@ from ..record import Record, RecordError
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 PLACEHOLDER = re.compile(r"\s*<(?:image|video)>\s*")
 READ_SIZE = 1 << 20  # characters of a JSON array in memory besides one item
-LONGEST_LITERAL = 12  # characters, of `-Infinity` or a pair of escapes
+UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as `surrogateescape` decodes them
+MARK = "\ufdd0"  # stands for them on their way through the parser; Unicode keeps it out of texts
 
 
 def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | RecordError]:
@@ -34,17 +37,17 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
             yield RecordError(row, str(error))
 
 
-def _items(path: Path) -> Iterator[tuple[str, dict | RecordError]]:
+def _items(path: Path) -> Iterator[tuple[str, Any]]:
     """Each item and where it stands: lines of JSON lines, or elements of one array that is read piece by piece."""
     # What is not UTF-8 becomes surrogates, so that it spoils only the item that it is in.
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         start = file.read(1)
         while start.isspace():
             start = file.read(1)
+        file.seek(0)
         if start == "[":
             yield from _array_items(file, path)
             return
-        file.seek(0)
         for number, line in enumerate(file, 1):
             row = f"{path}:{number}"
             if line.strip():
@@ -55,35 +58,19 @@ def _items(path: Path) -> Iterator[tuple[str, dict | RecordError]]:
                     yield row, RecordError(row, f"is not JSON in UTF-8 ({error})")
 
 
-def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, dict | RecordError]]:
-    decoder, text, position, index, ended = json.JSONDecoder(), "", 0, 0, False
-    while True:
-        while position < len(text) and (text[position].isspace() or (index and text[position] == ",")):
-            position += 1
-        if text[position : position + 1] == "]":
-            return
-        row = f"{path}[{index}]"
-        try:
-            item, end = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            # What is wrong in the last few characters, or an open string, may be right with the next piece.
-            open_ended = error.pos > len(text) - LONGEST_LITERAL or error.msg.startswith("Unterminated")
-            if ended or not open_ended:
-                yield row, RecordError(row, f"is not JSON, nothing after it can be read ({error.msg})")
-                return
-            piece = file.read(READ_SIZE)
-            ended = not piece
-            text, position = text[position:] + piece, 0
-            continue
-        try:
-            text[position:end].encode()
-            yield row, item
-        except UnicodeEncodeError as error:
-            yield row, RecordError(row, f"is not UTF-8 ({error})")
-        position, index = end, index + 1
+def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
+    pieces = iter(lambda: UNDECODED.sub(MARK, file.read(READ_SIZE)).encode(), b"")
+    index = 0
+    try:
+        for index, item in enumerate(ijson.items(ijson.from_iter(pieces), "item", use_float=True), 1):
+            row = f"{path}[{index - 1}]"
+            yield row, RecordError(row, "is not UTF-8") if MARK in json.dumps(item, ensure_ascii=False) else item
+    except ijson.JSONError as error:
+        row, (reason, *_) = f"{path}[{index}]", str(error).splitlines()
+        yield row, RecordError(row, f"is not JSON, nothing after it can be read ({reason})")
 
 
-def _record(item: dict, row: str, root: Path, number: int) -> Record:
+def _record(item: Any, row: str, root: Path, number: int) -> Record:
     if not isinstance(item, dict):
         raise TypeError(f"must be an object, got {type(item).__name__}")
     if ("image" in item) == ("video" in item):

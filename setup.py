@@ -66,6 +66,7 @@ setup(
         "pillow>=11",
         "av>=15.1",
         "sentencepiece>=0.2",
+        "tenacity>=9",
         "filelock>=3.16",
         "ijson>=3.5",
         "protobuf>=5",  # transformers reads `tokenizer.model` with it

@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 import pytest
 from filelock import FileLock
 from PIL import Image
+from tenacity import RetryCallState, Retrying
 
 from emo_llama_hf.closed_set import closed_question
 from emo_llama_hf.command_line.instruct import add_parser
@@ -21,6 +22,7 @@ from emo_llama_hf.instruct.patience import RateLimit, pause
 from emo_llama_hf.instruct.reply import RejectedReply, ReplyChecker
 from emo_llama_hf.instruct.reply_journal import Journal
 from emo_llama_hf.instruct.sampling import sample_ids
+from emo_llama_hf.instruct.writer import TransientError
 from media import encoded
 
 PICTURE = encoded(Image.new("RGB", (8, 8)))
@@ -247,11 +249,17 @@ def test_the_rate_limit_spaces_requests():
 
 
 def test_pauses_grow_up_to_a_limit_and_obey_the_server():
-    random_ = random.Random(0)
-    pauses = [pause(n, None, random_) for n in range(12)]
+    def pause_before(retry: int, retry_after: float | None) -> float:
+        state = RetryCallState(Retrying(), None, (), {})
+        state.attempt_number = retry + 1
+        error = TransientError("busy", retry_after)
+        state.set_exception((TransientError, error, None))
+        return pause(state)
+
+    pauses = [pause_before(n, None) for n in range(12)]
     assert all(2**n / 2 <= seconds <= 2**n for n, seconds in enumerate(pauses[:6]))
     assert max(pauses) <= 60
-    assert pause(0, 300.0, random_) == 300.0
+    assert pause_before(0, 300.0) == 300.0
 
 
 def parse(*arguments):

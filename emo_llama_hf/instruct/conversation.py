@@ -1,11 +1,11 @@
 """Conversation instructions: a writer that sees the picture and knows the label, asked until its reply is usable."""
 
-import random
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_when_event_set
 
 from ..data.label_map import LabelMap
 from ..data.record import Record, RecordError
@@ -141,16 +141,22 @@ class Conversations:
         return Request(frames, record.is_video, emotion, self._num_turns, prompt, reply_schema(labels), seed)
 
     def _reply(self, request: Request, report: InstructReport) -> Reply:
-        random_ = random.Random(request.seed)
-        for retry in range(self._max_retries + 1):
+        tries = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_attempt(self._max_retries + 1) | stop_when_event_set(self.stopped),
+            wait=pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+        def write() -> Reply:
             self._rate_limit.wait()
-            report.count(requests=1, retries=int(retry > 0))
-            try:
-                return self._writer.write(request)
-            except RequestError as error:
-                raise NoReplyError(str(error)) from error
-            except TransientError as error:
-                if retry == self._max_retries or self.stopped.is_set():
-                    raise NoReplyError(f"gave up after {retry + 1} tries: {error}") from error
-                self._sleep(pause(retry, error.retry_after, random_))
-        raise AssertionError("the loop returns or raises")
+            report.count(requests=1, retries=int(tries.statistics["attempt_number"] > 1))
+            return self._writer.write(request)
+
+        try:
+            return tries(write)
+        except RequestError as error:
+            raise NoReplyError(str(error)) from error
+        except TransientError as error:
+            raise NoReplyError(f"gave up after {tries.statistics['attempt_number']} tries: {error}") from error

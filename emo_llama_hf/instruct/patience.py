@@ -1,15 +1,17 @@
 """Waiting: a rate limit that many threads share, and growing pauses before another try."""
 
-import random
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from ..input_error import InputError
+from tenacity import RetryCallState, wait_exponential, wait_random_exponential
 
-LONGEST_PAUSE = 60.0  # seconds, unless the server asks for more
-FIRST_PAUSE = 1.0  # seconds
+from ..input_error import InputError
+from .writer import TransientError
+
+# Seconds: up to 1, 2, 4, ... and 60 at most, of which half are fixed and half random.
+GROWING = wait_exponential(multiplier=0.5, max=30) + wait_random_exponential(multiplier=0.5, max=30)
 
 
 class RateLimit:
@@ -43,10 +45,14 @@ class RateLimit:
             self._sleep(start - now)
 
 
-def pause(attempt: int, retry_after: float | None, random_: random.Random) -> float:
+def pause(state: RetryCallState) -> float:
     """
-    Seconds to wait before try `attempt + 1`: what the server asks for, or twice as long each time with some
-    randomness, so that threads that failed together do not come back together.
+    Seconds to wait after a failed try: what the server asks for, or twice as long each time with some randomness, so
+    that threads that failed together do not come back together.
+
+    Args:
+        state (`tenacity.RetryCallState`): of the try, which failed with a [`TransientError`].
     """
-    grown = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random_.uniform(0.5, 1.0)
-    return max(grown, retry_after or 0.0)
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.retry_after if isinstance(error, TransientError) else None
+    return max(GROWING(state), asked or 0.0)

@@ -11,6 +11,7 @@ from transformers import AutoProcessor, TrainingArguments
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaFaceConfig, EmoLlamaFacePriorModel
 from emo_llama_hf.data import Record
 from emo_llama_hf.training import (
+    Augmentation,
     FaceBatches,
     FaceCrops,
     FaceMapForTraining,
@@ -84,6 +85,16 @@ class TestBatches:
         torch.testing.assert_close(batch["pixel_values"], torch.stack([s["pixels"] for s in samples]) / 255)
         assert batch["gender"].tolist() == [[1, 0]] * 3 + [[0, 1]]
         assert batch["age"].abs().sum() == 0
+
+    def test_the_knobs_are_those_of_the_augmentation(self):
+        """What both changes have means the same in both, and off is off."""
+        for name in ("mirror", "color", "grey", "erase"):
+            for changes in (batches, Augmentation):
+                assert getattr(changes(**{name: 0}), name) == 0
+                with pytest.raises(ValueError, match=f"`{name}` must lie between 0"):
+                    changes(**{name: 1.5})
+        with pytest.raises(ValueError, match="`rotate` must be at least 0"):
+            batches(rotate=-1)
 
     def test_mixed_targets_sum_to_what_is_known(self):
         torch.manual_seed(0)

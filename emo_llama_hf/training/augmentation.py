@@ -1,45 +1,49 @@
 """Random changes of pictures and clips that leave the perceived emotion as it is."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from PIL import Image, ImageDraw, ImageEnhance
 
-from ..input_error import InputError
 from ..processing.face_detection import Face
 from ..processing.visual import Visual
+from .random_changes import RandomChanges
 
 MIRRORED = (1, 0, 2, 4, 3)  # landmarks of a mirrored face: left and right change places
 
 
-@dataclass(frozen=True)
-class Augmentation:
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(RandomChanges):
     """
-    Changes a visual; all frames of a clip change alike. The strengths are our choice.
+    Changes a visual; all frames of a clip change alike. A grey box may hide up to a sixth of the frame.
 
     Args:
-        mirror (`float`): probability of mirroring left and right.
-        color (`float`): brightness, contrast and saturation change by up to this part.
-        grey (`float`): probability of losing all colour.
-        crop (`float`): up to this part of each side is cut off, never into the chosen face.
-        erase (`float`): probability that a grey box hides up to a sixth of the frame.
-        face_shift (`float`): the face's box moves, grows or shrinks by up to this part of its side.
+        mirror, color, grey, erase (`float`, *optional*): see [`RandomChanges`].
+        crop (`float`, *optional*, defaults to 0.1):
+            Up to this part of each side is cut off, never into the chosen face.
+        face_shift (`float`, *optional*, defaults to 0.1):
+            The face's box moves, grows or shrinks by up to this part of its side.
+
+    Raises:
+        `InputError`: one of them lies outside 0 to 1.
     """
 
-    mirror: float = 0.5
-    color: float = 0.2
-    grey: float = 0.1
     crop: float = 0.1
-    erase: float = 0.1
     face_shift: float = 0.1
 
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise InputError(f"`{name}` must lie between 0 (off) and 1, got {value}.")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_parts("crop", "face_shift")
 
     def __call__(self, visual: Visual, dice: random.Random) -> Visual:
-        """A changed copy of a visual; what is drawn depends on `dice` alone."""
+        """
+        A changed copy of a visual.
+
+        Args:
+            visual ([`Visual`]): maybe with faces, which go where the pixels go.
+            dice (`random.Random`): what is drawn depends on them alone.
+        """
         if self.crop:
             visual = _crop(visual, [dice.uniform(0, self.crop) for _ in range(4)])
         if dice.random() < self.mirror:
@@ -61,9 +65,7 @@ class Augmentation:
         )
 
 
-def _moved(face: Face | None, point, mirrored: bool = False) -> Face | None:
-    if face is None:
-        return None
+def _moved(face: Face, point: Callable[[float, float], tuple[float, float]], mirrored: bool = False) -> Face:
     (x0, y0), (x1, y1) = point(*face.box[:2]), point(*face.box[2:])
     landmarks = [point(*landmark) for landmark in face.landmarks]
     if mirrored and landmarks:
@@ -71,11 +73,11 @@ def _moved(face: Face | None, point, mirrored: bool = False) -> Face | None:
     return replace(face, box=(min(x0, x1), y0, max(x0, x1), y1), landmarks=tuple(landmarks))
 
 
-def _with_faces(visual: Visual, frames: list[Image.Image], move) -> Visual:
+def _with_faces(visual: Visual, frames: list[Image.Image], move: Callable[[Face], Face]) -> Visual:
     return replace(
         visual,
         frames=frames,
-        faces=None if visual.faces is None else [move(face) for face in visual.faces],
+        faces=None if visual.faces is None else [face and move(face) for face in visual.faces],
         detections=None if visual.detections is None else [[move(f) for f in faces] for faces in visual.detections],
     )
 

@@ -1,54 +1,70 @@
 """Batches of face crops, changed at random while the face prior learns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import torch
 from torch import nn
 
+from ...input_error import InputError
 from ...seeds import seed_of
 from ..augmentation import MIRRORED
+from ..random_changes import RandomChanges
+from .crops import FaceCrop
 
 
-@dataclass
-class FaceBatches:
+@dataclass(frozen=True)
+class FaceBatches(RandomChanges):
     """
-    Data collator of [`FaceCrops`]: normalized pixels, landmarks and targets. Every share or strength can be set to 0.
+    Data collator of [`FaceCrops`]: normalized pixels, landmarks and targets. Crops are small and many, so they change
+    more, and each in its own way.
 
     Args:
         mean, std (`list[float]`): normalization of the pixels, the image processor's `face_mean` and `face_std`.
-        mirror (`float`): share of mirrored crops.
-        rotate (`float`): largest rotation in degrees.
-        shift (`float`): largest shift, as a share of the crop.
-        scale (`float`): crops are cut to, or widened to, 1 ± `scale` of their sides.
-        stretch (`float`): how much taller than wide, at most, the part shown is: boxes of faces are not square.
-        color (`float`): brightness, contrast and each colour channel change by at most this share.
-        grey (`float`): share of crops without colour.
-        erase (`float`): share of crops in which a rectangle is hidden.
-        mixup (`float`): share of batches in which crops are mixed in pairs (arXiv 1710.09412); without landmarks then.
-        seed (`int`)
+        mirror, color, grey, erase (`float`, *optional*, default to 0.5, 0.3, 0.3 and 0.4): see [`RandomChanges`].
+        rotate (`float`, *optional*, defaults to 12): largest rotation in degrees.
+        shift (`float`, *optional*, defaults to 0.08): largest shift, as a part of the crop.
+        scale (`float`, *optional*, defaults to 0.15): crops are cut to, or widened to, 1 ± `scale` of their sides.
+        stretch (`float`, *optional*, defaults to 0.2):
+            How much taller than wide, at most, the part shown is: boxes of faces are not square.
+        mixup (`float`, *optional*, defaults to 0.2):
+            Probability that the crops of a batch are mixed in pairs (arXiv 1710.09412); without landmarks then.
+        seed (`int`, *optional*, defaults to 0)
+
+    Raises:
+        `InputError`: a knob is negative, or above 1 where it is a probability or a part.
     """
 
     mean: list[float]
     std: list[float]
-    mirror: float = 0.5
+    _: KW_ONLY
+    color: float = 0.3
+    grey: float = 0.3
+    erase: float = 0.4
     rotate: float = 12.0
     shift: float = 0.08
     scale: float = 0.15
     stretch: float = 0.2
-    color: float = 0.3
-    grey: float = 0.3
-    erase: float = 0.4
     mixup: float = 0.2
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_parts("shift", "scale", "mixup")
+        for name, value in (("rotate", self.rotate), ("stretch", self.stretch)):
+            if value < 0:
+                raise InputError(f"`{name}` must be at least 0 (off), got {value}.")
+
     def plain(self) -> "FaceBatches":
         """Batches for evaluation, in which nothing is changed."""
-        changes = ("mirror", "rotate", "shift", "scale", "stretch", "color", "grey", "erase", "mixup")
-        return replace(self, **dict.fromkeys(changes, 0.0))  # type: ignore[arg-type]
+        off = RandomChanges(mirror=0, color=0, grey=0, erase=0)
+        return replace(self, **vars(off), rotate=0, shift=0, scale=0, stretch=0, mixup=0)
 
-    def __call__(self, samples: list[dict]) -> dict[str, torch.Tensor]:
+    def __call__(self, samples: list[FaceCrop]) -> dict[str, torch.Tensor]:
         """
-        What is drawn depends on `seed` and on which crops are in the batch, in which order, alone.
+        One batch. What is drawn depends on `seed` and on which crops are in the batch, in which order, alone.
+
+        Args:
+            samples (`list[dict]`): B crops of [`FaceCrops`].
 
         Returns:
             `dict`: `pixel_values` (B, 3, h, w), `landmarks` (B, L, 2) with NaN where they are unknown, and of each
@@ -58,7 +74,7 @@ class FaceBatches:
             torch.manual_seed(seed_of(self.seed, *(sample["index"] for sample in samples)))
             return self._batch(samples)
 
-    def _batch(self, samples: list[dict]) -> dict[str, torch.Tensor]:
+    def _batch(self, samples: list[FaceCrop]) -> dict[str, torch.Tensor]:
         pixels = torch.stack([sample["pixels"] for sample in samples]).float() / 255
         landmarks = torch.stack([sample["landmarks"] for sample in samples])
         tasks = [name for name in samples[0] if name not in ("index", "pixels", "landmarks")]
@@ -124,6 +140,6 @@ class FaceBatches:
         return torch.where(hidden[:, None], torch.rand(count, 1, 1, 1), pixels)
 
 
-def _spread(shape, limit: float) -> torch.Tensor:
+def _spread(shape: int | tuple[int, ...], limit: float) -> torch.Tensor:
     """Numbers drawn evenly from -limit to limit."""
     return (torch.rand(shape) * 2 - 1) * limit

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
@@ -15,10 +17,15 @@ from ...input_error import InputError
 from ...processing.processing_emo_llama import EmoLlamaProcessor
 from ...whole_file import whole_file
 
+# One crop: `index`, `pixels` (3, h, w), `landmarks` (L, 2), and of each task its distribution (classes,).
+FaceCrop: TypeAlias = dict[str, Any]
+
 
 @dataclass
-class FaceCrops(Dataset):
+class FaceCrops(Dataset[FaceCrop]):
     """
+    Labelled face crops.
+
     Args:
         pixels (`torch.ByteTensor` of shape `(N, 3, h, w)`): face crops, not normalized.
         targets (`dict[str, torch.FloatTensor]`):
@@ -44,12 +51,12 @@ class FaceCrops(Dataset):
         Read pictures that are face crops already, whole, with the detector's five landmarks where it finds a face.
 
         Args:
-            records: pictures of a data set.
+            records (`Iterable[Record]`): pictures of a data set.
             processor ([`EmoLlamaProcessor`]): its image processor says how large the crops are.
             labels (`dict[str, list[str]]`): classes of each task: of `"emotion"` and of perceived attributes.
             meanings (`dict[str, dict[str, str]]`, *optional*):
                 Of each attribute what the data set calls a class, and the class; those not named have its name.
-            batch_size (`int`): pictures read at a time.
+            batch_size (`int`, *optional*, defaults to 256): pictures read at a time.
 
         Raises:
             `InputError`: a label is none of the task's classes, or there is no record.
@@ -76,26 +83,46 @@ class FaceCrops(Dataset):
         )
 
     def save(self, path: str | Path) -> None:
-        """Write them to a safetensors file."""
+        """
+        Write them to a safetensors file.
+
+        Args:
+            path (`str` or `Path`): its folder must be there.
+        """
         targets = {f"targets.{task}": values for task, values in self.targets.items()}
         with whole_file(path) as unfinished:
             save_file({"pixels": self.pixels, "landmarks": self.landmarks, **targets}, unfinished)
 
     @classmethod
     def load(cls, path: str | Path) -> "FaceCrops":
-        """Read what [`FaceCrops.save`] wrote."""
+        """
+        Read what [`FaceCrops.save`] wrote.
+
+        Args:
+            path (`str` or `Path`): the file.
+        """
         tensors = load_file(path)
         pixels, landmarks = tensors.pop("pixels"), tensors.pop("landmarks")
         return cls(pixels, {name.removeprefix("targets."): values for name, values in tensors.items()}, landmarks)
 
     def having(self, task: str) -> "FaceCrops":
-        """The crops whose class of a task is known."""
+        """
+        The crops whose class of a task is known.
+
+        Args:
+            task (`str`): one of `targets`.
+        """
         known = self.targets[task].sum(1) > 0
         targets = {name: values[known] for name, values in self.targets.items()}
         return FaceCrops(self.pixels[known], targets, self.landmarks[known])
 
     def joined(self, other: "FaceCrops") -> "FaceCrops":
-        """These crops and then the other ones."""
+        """
+        These crops and then the other ones.
+
+        Args:
+            other ([`FaceCrops`]): of the same tasks and size.
+        """
         return FaceCrops(
             torch.cat([self.pixels, other.pixels]),
             {task: torch.cat([values, other.targets[task]]) for task, values in self.targets.items()},
@@ -105,7 +132,7 @@ class FaceCrops(Dataset):
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> FaceCrop:
         return {
             "index": index,
             "pixels": self.pixels[index],
@@ -114,11 +141,11 @@ class FaceCrops(Dataset):
         }
 
 
-def _crops(processor: EmoLlamaProcessor, frames: list) -> torch.Tensor:
+def _crops(processor: EmoLlamaProcessor, frames: list[Image.Image]) -> torch.Tensor:
     """Whole frames as the image processor's face crops (F, 3, h, w), uint8: without its normalization."""
     image_processor = processor.image_processor
     boxes = [(0, 0, *frame.size) for frame in frames]
-    crops = image_processor(frames, face_boxes=boxes, return_tensors="pt")["face_pixel_values"]
+    crops: torch.Tensor = image_processor(frames, face_boxes=boxes, return_tensors="pt")["face_pixel_values"]
     mean, std = (torch.tensor(getattr(image_processor, name)).view(3, 1, 1) for name in ("face_mean", "face_std"))
     return ((crops * std + mean) * 255).round().clamp(0, 255).byte()
 

@@ -2,17 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
+from typing import Any, TypeAlias
 
 import torch
 from tqdm.auto import tqdm
 
+from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
+from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
 from ..whole_file import write_text
@@ -26,6 +29,8 @@ BATCH = 8  # visuals whose frames the detector sees together
 @dataclass
 class PrepareReport:
     """
+    What [`prepare`] did.
+
     Attributes:
         known (`int`): records whose picture or clip had been prepared before, also for another record.
         prepared (`int`): records prepared now.
@@ -42,7 +47,7 @@ class PrepareReport:
 def prepare(
     records: Iterable[Record],
     processor: EmoLlamaProcessor,
-    model=None,
+    model: EmoLlamaForConditionalGeneration | None = None,
     cache_dir: str | Path | None = None,
     num_workers: int = 1,
     shard_size: int = 256,
@@ -60,10 +65,15 @@ def prepare(
         processor ([`EmoLlamaProcessor`]): with a face detector.
         model ([`EmoLlamaForConditionalGeneration`], *optional*): perceives the attributes, if it has a face prior.
         cache_dir (`str` or `Path`, *optional*): where to keep the result; `NAME.faces` beside the data by default.
-        num_workers (`int`): processes; 1 works in this one, and is right where detector and model are on one GPU.
-        shard_size (`int`): records a file.
-        on_error (`str`): of a file that cannot be read: `"raise"` a [`RecordError`], or `"skip"` it and report it.
-        progress (`bool`): whether to show a progress bar.
+        num_workers (`int`, *optional*, defaults to 1):
+            Processes; 1 works in this one, and is right where detector and model are on one GPU.
+        shard_size (`int`, *optional*, defaults to 256): records a file.
+        on_error (`str`, *optional*, defaults to `"raise"`):
+            Of a file that cannot be read: `"raise"` a [`RecordError`], or `"skip"` it and report it.
+        progress (`bool`, *optional*, defaults to `True`): whether to show a progress bar.
+
+    Returns:
+        [`PrepareReport`]
 
     Raises:
         `InputError`: no face detector, no `cache_dir` for records that are not [`Records`], or the folder was prepared
@@ -113,7 +123,7 @@ def prepare(
     return report
 
 
-def _check_settings(folder: Path, settings: dict) -> None:
+def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / SETTINGS_FILE
     if not file.is_file():
@@ -132,28 +142,29 @@ def _shards(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
         yield shard
 
 
-def _prepare_in_processes(shards: Iterator[list[Record]], add, num_workers: int, arguments: tuple) -> None:
+def _prepare_in_processes(
+    shards: Iterator[list[Record]],
+    add: Callable[[PrepareReport], None],
+    num_workers: int,
+    arguments: "_ShardArguments",
+) -> None:
     context = torch.multiprocessing.get_context("spawn")  # a forked child could not use CUDA, nor torch's threads
     threads = max(torch.get_num_threads() // num_workers, 1)
-    with ProcessPoolExecutor(num_workers, context, _start_worker, (threads, *arguments)) as pool:
-        running: set[Future] = set()
+    with ProcessPoolExecutor(num_workers, context, _start_worker, (threads, arguments)) as pool:
         try:
-            while True:
-                running |= {pool.submit(_work, s) for s in islice(shards, 2 * num_workers - len(running))}
-                if not running:
-                    break
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    add(future.result())
+            for _, future in few_at_a_time(pool, _work, shards, 2 * num_workers):
+                add(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-_worker_arguments: tuple = ()
+# What all shards have in common: processor, model, folder of the cache and `on_error`.
+_ShardArguments: TypeAlias = tuple[EmoLlamaProcessor, EmoLlamaForConditionalGeneration | None, Path, str]
+_worker_arguments: _ShardArguments
 
 
-def _start_worker(threads: int, *arguments) -> None:
+def _start_worker(threads: int, arguments: _ShardArguments) -> None:
     global _worker_arguments
     torch.set_num_threads(threads)
     _worker_arguments = arguments
@@ -164,7 +175,11 @@ def _work(shard: list[Record]) -> PrepareReport:
 
 
 def _prepare_shard(
-    shard: list[Record], processor: EmoLlamaProcessor, model, folder: Path, on_error: str
+    shard: list[Record],
+    processor: EmoLlamaProcessor,
+    model: EmoLlamaForConditionalGeneration | None,
+    folder: Path,
+    on_error: str,
 ) -> PrepareReport:
     """Find the faces of one shard and write its file."""
     report, lines = PrepareReport(), []
@@ -200,7 +215,9 @@ def _find_faces(record: Record, visual: Visual, processor: EmoLlamaProcessor) ->
 
 
 @torch.inference_mode()
-def perceive(visuals: list[Visual], processor: EmoLlamaProcessor, model) -> list[dict[str, tuple[str, float]] | None]:
+def perceive(
+    visuals: list[Visual], processor: EmoLlamaProcessor, model: EmoLlamaForConditionalGeneration
+) -> list[dict[str, tuple[str, float]] | None]:
     """
     Perceived age, gender and race of the face that each visual shows, with probabilities, the mean over its frames.
 

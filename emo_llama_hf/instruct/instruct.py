@@ -1,8 +1,7 @@
 """Make instruction data of labelled pictures and clips."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,6 +9,7 @@ from tqdm.auto import tqdm
 
 from ..closed_set.label_set import check_labels
 from ..data.record import Record, RecordError
+from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from .category import CategoryQuestions
@@ -47,14 +47,18 @@ def instruct(
         category ([`CategoryQuestions`], *optional*): how to ask for the label; none of these by default.
         conversation ([`Conversations`], *optional*): who writes conversations, and how; none of these by default.
         labels (`list[str]`, *optional*): the label set of the questions; `EmoLlamaConfig`'s by default.
-        seed (`int`): decides phrasings and the writer's sampling, for each record by its id.
-        concurrency (`int`): records worked on at a time.
+        seed (`int`, *optional*, defaults to 0):
+            Decides phrasings and the writer's sampling, for each record by its id.
+        concurrency (`int`, *optional*, defaults to 4): records worked on at a time.
         prices (`tuple[float, float]`, *optional*): for a million input and output tokens, for the report.
         max_cost (`float`, *optional*): no further record is begun once all runs together have cost as much.
-        on_error (`str`):
+        on_error (`str`, *optional*, defaults to `"raise"`):
             Of a record that cannot be read, has no label of the set, or got no usable reply: `"raise"` or `"skip"`,
             which says so in the report; a later run tries it again.
-        progress (`bool`): whether to show a progress bar.
+        progress (`bool`, *optional*, defaults to `True`): whether to show a progress bar.
+
+    Returns:
+        [`InstructReport`]
 
     Raises:
         `InputError`: a wrong argument, an id twice, or a journal that was begun with other settings.
@@ -91,6 +95,8 @@ def instruct(
 
 
 class _Run:
+    """One call of [`instruct`], with what its threads share."""
+
     def __init__(
         self,
         output: Path,
@@ -99,7 +105,7 @@ class _Run:
         conversation: Conversations | None,
         labels: list[str],
         seed: int,
-    ):
+    ) -> None:
         self.output, self.journal, self.category, self.conversation = output, journal, category, conversation
         self.labels, self.seed = labels, seed
         self.report = InstructReport()
@@ -117,7 +123,6 @@ class _Run:
         if self.conversation is not None:
             self.conversation.stopped.clear()  # an earlier run that failed has set it
         ids: dict[str, None] = {}  # in order; the only thing kept of every record
-        running: dict[Future, Record] = {}
         bar = tqdm(desc="instruct", unit="record", disable=not progress)
         with ThreadPoolExecutor(concurrency) as pool, bar:
 
@@ -135,17 +140,10 @@ class _Run:
                     else:
                         yield record
 
-            queue = waiting()
             try:
-                while True:
-                    for record in islice(queue, concurrency - len(running)):
-                        running[pool.submit(self._write, record)] = record
-                    if not running:
-                        break
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        self._collect(future, running.pop(future), on_error)
-                        bar.update()
+                for record, future in few_at_a_time(pool, self._write, waiting(), concurrency):
+                    self._collect(future, record, on_error)
+                    bar.update()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)  # replies under way still get into the journal
                 if self.conversation is not None:
@@ -156,7 +154,7 @@ class _Run:
         report.cost = cost_of(self.journal.usage, prices)
         return report
 
-    def _collect(self, future: Future, record: Record, on_error: str) -> None:
+    def _collect(self, future: Future[None], record: Record, on_error: str) -> None:
         try:
             future.result()
             self.report.written += 1

@@ -74,7 +74,7 @@ def load_model(
         raise InputError(f"`model`: {name!r} cannot be loaded: {error}") from error
     if device is not None and quantization is None:
         try:
-            model = model.to(torch.device(device))  # type: ignore[arg-type]
+            model = model.to(torch.device(device))
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
             raise InputError(f"`device`: {str(device)!r} cannot be used: {error}") from error
     return model.eval(), processor
@@ -95,10 +95,10 @@ def load_weights(
     that were saved as a whole beside it.
 
     Args:
-        name, any_type: see [`load_model`].
+        name (`str`), any_type (`bool`, *optional*, defaults to `False`): see [`load_model`].
         config (`PreTrainedConfig`, *optional*): of the model, or of an adapter's base.
         quantization_config (`BitsAndBytesConfig`, *optional*)
-        kwargs: of `from_pretrained`, such as `dtype` and `token`.
+        kwargs (`Any`, *optional*): of `from_pretrained`, such as `dtype` and `token`.
     """
     base = name
     if find_adapter_config_file(name) is not None:

@@ -1,5 +1,7 @@
 """The model card that goes to the hub beside the weights."""
 
+from typing import Any
+
 from huggingface_hub import ModelCard, ModelCardData
 
 from .modeling.configuration_emo_llama import EmoLlamaConfig
@@ -54,7 +56,7 @@ def model_card(
     description: str = "",
     training_data: str = "Not stated.",
     license: str = "apache-2.0",
-    **metadata,
+    **metadata: Any,
 ) -> ModelCard:
     """
     A card with intended use and limits; `card.push_to_hub(repo_id)` publishes it, `card.save(path)` writes it.
@@ -65,7 +67,7 @@ def model_card(
         description (`str`, *optional*): what this checkpoint is.
         training_data (`str`, *optional*): what it was trained on, and on which terms.
         license (`str`, *optional*, defaults to `"apache-2.0"`): of the weights.
-        metadata: further fields of [`ModelCardData`], such as `datasets` or `base_model`.
+        metadata (`Any`, *optional*): further fields of [`ModelCardData`], such as `datasets` or `base_model`.
     """
     vision, face = config.vision_config, config.face_config
     data = ModelCardData(

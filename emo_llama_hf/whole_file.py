@@ -33,6 +33,12 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a [`whole_file`] of UTF-8 text, with line ends as they are."""
+    """
+    Write a [`whole_file`] of UTF-8 text, with line ends as they are.
+
+    Args:
+        path (`str` or `os.PathLike`): see [`whole_file`].
+        text (`str`)
+    """
     with whole_file(path) as unfinished:
         unfinished.write_bytes(text.encode())

@@ -1,8 +1,10 @@
 """`pipeline("emotion-chat")`: a picture, a clip or a chat in; an answer, the perceived emotion and the faces out."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import GeneratorType
+from typing import Any, TypeVar, cast
 
 import torch
 from jinja2 import TemplateError
@@ -12,13 +14,17 @@ from transformers import GenerationConfig, GenerationMixin, Pipeline
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
+from ..chat_message import ChatMessage, VisualKind
 from ..closed_set import check_labels, closed_prompt, label_scores
 from ..input_error import InputError
 from ..processing.frame_sampling import frames_at
+from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 from .annotation import annotate_frame
 from .questions import check_question, read_input, visual_sources
-from .result import as_dicts, faces_of
+from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFrame, as_dicts, faces_of
+
+Value = TypeVar("Value")
 
 GENERATION_NAMES = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
 GENERATION_NAMES |= {*inspect.signature(GenerationMixin.generate).parameters} - {"self", "inputs", "kwargs"}
@@ -26,16 +32,28 @@ GENERATION_NAMES |= {*inspect.signature(GenerationMixin.generate).parameters} - 
 
 @dataclass
 class Subject:
-    """One answer to give: the visuals of a chat, the last one with the face it is about, and what is asked."""
+    """
+    One answer to give.
+
+    Args:
+        visuals (`list[Visual]`): of a chat, the last one with the face that the answer is about.
+        pixels (`list[dict[str, torch.Tensor]]`): of each visual, from [`EmoLlamaProcessor.visual_inputs`].
+        prompt (`str`): what is asked.
+        closed_prompt (`str`): asks which of the labels it is, about the last visual.
+        labels (`list[str]`): the label set.
+        attributes (`dict` or `bool`, *optional*): the user's for the last visual, `False` for none.
+        perceived (`list[dict | None]`): of each visual age, gender and race, label and probability.
+        perceived_frames (`list[dict | None]`): the same of each frame of the last visual.
+    """
 
     visuals: list[Visual]
-    pixels: list[dict[str, torch.Tensor]]  # of each visual, from `EmoLlamaProcessor.visual_inputs`
+    pixels: list[dict[str, torch.Tensor]]
     prompt: str
-    closed_prompt: str  # asks which of the labels it is, about the last visual
+    closed_prompt: str
     labels: list[str]
-    attributes: dict | bool | None  # the user's for the last visual, False for none
-    perceived: list[dict | None]  # of each visual: age, gender and race, label and probability
-    perceived_frames: list[dict | None]  # the same of each frame of the last visual
+    attributes: Attributes | bool | None
+    perceived: list[Perceived | None]
+    perceived_frames: list[Perceived | None]
 
 
 class EmotionChatPipeline(Pipeline):
@@ -55,17 +73,19 @@ class EmotionChatPipeline(Pipeline):
     _load_feature_extractor = False
     _load_tokenizer = False
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.processor is None:
             raise InputError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
         if self.processor.faces.detector is not None:
             self.processor.faces.detector.to(self.device)
 
-    def __call__(self, inputs, **kwargs):
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """
+        Answer, and say which of the labels the perceived emotion is.
+
         Args:
-            inputs:
+            inputs (`Any`):
                 A picture or clip (path, URL, bytes, PIL image, array), a dict with `image` or `video` (which may also
                 be a list of frames) and maybe `question` and `attributes`, or chat messages; a list, generator or
                 dataset of these.
@@ -108,15 +128,15 @@ class EmotionChatPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
-        question=None,
-        labels=None,
-        attributes=None,
-        on_error=None,
-        num_frames=None,
-        fps=None,
-        return_perceived=None,
-        **kwargs,
-    ):
+        question: str | None = None,
+        labels: list[str] | None = None,
+        attributes: Attributes | bool | None = None,
+        on_error: str | None = None,
+        num_frames: int | None = None,
+        fps: float | None = None,
+        return_perceived: bool | None = None,
+        **kwargs: Any,
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if on_error not in (None, "raise", "return"):
             raise InputError(f"`on_error` must be 'raise' or 'return', got {on_error!r}.")
         preprocess = {
@@ -134,10 +154,25 @@ class EmotionChatPipeline(Pipeline):
         postprocess = {} if return_perceived is None else {"return_perceived": return_perceived}
         return {name: value for name, value in preprocess.items() if value is not None}, generate, postprocess
 
-    def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):
+    def run_single(
+        self,
+        inputs: Any,
+        preprocess_params: dict[str, Any],
+        forward_params: dict[str, Any],
+        postprocess_params: dict[str, Any],
+    ) -> Any:
+        """As the base class, by the one way that many inputs go too."""
         return next(iter(self.get_iterator([inputs], 0, 1, preprocess_params, forward_params, postprocess_params)))
 
-    def get_iterator(self, inputs, num_workers, batch_size, preprocess_params, forward_params, postprocess_params):
+    def get_iterator(
+        self,
+        inputs: Any,
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: dict[str, Any],
+        forward_params: dict[str, Any],
+        postprocess_params: dict[str, Any],
+    ) -> PipelineIterator:
         """As the base class, but batches stay lists: prompts are written, and so padded, after faces were analyzed."""
         dataset_class = PipelineDataset if hasattr(inputs, "__len__") else PipelineIterator
         loader = DataLoader(
@@ -152,14 +187,23 @@ class EmotionChatPipeline(Pipeline):
 
     def preprocess(
         self,
-        inputs,
+        inputs: Any,
         question: str | None = None,
         labels: list[str] | None = None,
-        attributes: dict | bool | None = None,
+        attributes: Attributes | bool | None = None,
         on_error: str = "raise",
-        **sampling,
-    ) -> dict:
-        """Read the visuals, find the faces and render the prompts: a list of [`Subject`]s, or the error."""
+        **sampling: Any,
+    ) -> dict[str, list[Subject] | Exception]:
+        """
+        Read the visuals, find the faces and render the prompts.
+
+        Args:
+            inputs (`Any`), question, labels, attributes, on_error: see [`~EmotionChatPipeline.__call__`].
+            sampling (`Any`): of clips.
+
+        Returns:
+            `dict`: `items`, a list of [`Subject`]s, or the error.
+        """
         try:
             return {"items": self._subjects(inputs, question, labels, attributes, sampling)}
         except (ValueError, TypeError, OSError) as error:
@@ -167,7 +211,14 @@ class EmotionChatPipeline(Pipeline):
                 raise
             return {"items": error}
 
-    def _subjects(self, inputs, question, labels, attributes, sampling: dict) -> list[Subject]:
+    def _subjects(
+        self,
+        inputs: Any,
+        question: str | None,
+        labels: list[str] | None,
+        attributes: Attributes | bool | None,
+        sampling: dict[str, Any],
+    ) -> list[Subject]:
         labels = labels or check_labels(self.model.config.emotion_labels)
         messages, given = read_input(inputs, question, labels)
         attributes = attributes if given is None else given
@@ -181,7 +232,7 @@ class EmotionChatPipeline(Pipeline):
         # Here a wrong input costs no other one of its batch the answer.
         self.processor.text_inputs([prompt], visuals, attributes=[None] * (len(visuals) - 1) + [attributes or None])
         earlier, last = self.processor.faces.find(visuals[:-1], split=False), visuals[-1]
-        kind = "video" if last.is_video else "image"
+        kind: VisualKind = "video" if last.is_video else "image"
         closed = closed_prompt(self.processor, kind, labels)
         pixels = [self._pixels(visual) for visual in earlier]
         return [
@@ -198,9 +249,10 @@ class EmotionChatPipeline(Pipeline):
             for visual in self.processor.faces.find([last])
         ]
 
-    def _prompt(self, messages: list[dict]) -> str:
+    def _prompt(self, messages: list[ChatMessage]) -> str:
         try:
-            return self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            prompt: str = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            return prompt
         except TemplateError as error:
             raise InputError(f"`inputs` is no chat that the chat template can render: {error}") from error
 
@@ -210,13 +262,15 @@ class EmotionChatPipeline(Pipeline):
             inputs = _without(inputs, "face_pixel_values", "face_mask")
         return {name: torch.as_tensor(value) for name, value in inputs.items()}
 
-    def _forward(self, model_inputs: dict, **generate_kwargs) -> dict:
+    def _forward(
+        self, model_inputs: dict[str, list[list[Subject] | Exception]], **generate_kwargs: Any
+    ) -> dict[str, list[list[EmotionResult] | Exception]]:
         items = model_inputs["items"]
         subjects = [subject for item in items if not isinstance(item, Exception) for subject in item]
         results = iter(self._answer(subjects, generate_kwargs) if subjects else [])
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 
-    def _answer(self, subjects: list[Subject], generate_kwargs: dict) -> list[dict]:
+    def _answer(self, subjects: list[Subject], generate_kwargs: dict[str, Any]) -> list[EmotionResult]:
         subjects = self._look_at_faces(subjects)
         attributes = [_written(subject) for subject in subjects]
         text, embeds, features = self._read(
@@ -247,7 +301,13 @@ class EmotionChatPipeline(Pipeline):
             self._result(subject, answers[i * each : (i + 1) * each], scores[i]) for i, subject in enumerate(subjects)
         ]
 
-    def _read(self, prompts, visuals, pixels, attributes) -> tuple[dict, list[torch.Tensor], list[torch.Tensor]]:
+    def _read(
+        self,
+        prompts: list[str],
+        visuals: list[list[Visual]],
+        pixels: list[list[dict[str, torch.Tensor]]],
+        attributes: Sequence[Sequence[Attributes | None]],
+    ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
         """Left-padded tokens of prompts; the visual tokens (tokens, E) and vision features (F, N + 1, D) of each."""
         text = self.processor.text_inputs(
             prompts,
@@ -293,13 +353,13 @@ class EmotionChatPipeline(Pipeline):
             looked.append(replace(subject, pixels=rows))
         return looked
 
-    def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> dict:
+    def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> EmotionResult:
         last = subject.visuals[-1]
         scored = dict(zip(subject.labels, scores, strict=True))
         sources = self.processor.faces.sources(last)
         texts = [answer.strip() for answer in answers]
         faceless = self.processor.faces.detector is not None and set(sources) == {"none"}
-        return {
+        result: EmotionResult = {
             "generated_text": texts[0] if len(texts) == 1 else texts,
             "emotion": None if faceless else max(scored, key=scored.__getitem__),
             "scores": scored,
@@ -307,23 +367,34 @@ class EmotionChatPipeline(Pipeline):
             "perceived": as_dicts(subject.perceived[-1]),
             "face_sources": sources,
             "num_frames": len(last.frames),
-            **({"problem": last.problem} if last.problem else {}),
         }
+        if last.problem:
+            result["problem"] = last.problem
+        return result
 
-    def postprocess(self, model_outputs: dict, return_perceived: bool = False) -> dict | list[dict]:
+    def postprocess(
+        self, model_outputs: dict[str, list[EmotionResult] | Exception], return_perceived: bool = False
+    ) -> EmotionResult | list[EmotionResult] | ErrorResult:
+        """
+        What the caller gets of one input.
+
+        Args:
+            model_outputs (`dict`): `items`, the result for each person, or the error.
+            return_perceived (`bool`, *optional*, defaults to `False`): see [`~EmotionChatPipeline.__call__`].
+        """
         results = model_outputs["items"]
         if isinstance(results, Exception):
             return {"error": str(results)}
         if not return_perceived:
-            results = [_without(result, "perceived") for result in results]
+            results = [cast(EmotionResult, _without(result, "perceived")) for result in results]
         return results if self.processor.faces.settings.face_choice == "all" else results[0]
 
-    def annotate(self, inputs, result: dict) -> Image.Image | list[Image.Image]:
+    def annotate(self, inputs: Any, result: EmotionResult | ErrorResult) -> Image.Image | list[Image.Image]:
         """
         Draw a result on its picture, or on every sampled frame of its clip; in a chat, on the last one.
 
         Args:
-            inputs: what was given to the pipeline.
+            inputs (`Any`): what was given to the pipeline.
             result (`dict`): what the pipeline said of it.
 
         Returns:
@@ -342,20 +413,22 @@ class EmotionChatPipeline(Pipeline):
         emotion = result["emotion"]
         caption = "no face found" if emotion is None else f"perceived {emotion} {result['scores'][emotion]:.0%}"
         if not is_clip:
-            return annotate_frame(self.processor.load_visual(source).frames[0], faces, caption)
+            picture = self.processor.load_visual(source).frames[0]
+            return annotate_frame(picture, cast(list[ResultFace], faces), caption)
+        seen = cast(list[ResultFrame], faces)
         if isinstance(source, Visual):
             frames = source.frames
         else:
-            times = [frame["timestamp"] for frame in faces]
+            times = [frame["timestamp"] for frame in seen]
             frames = frames_at(source, times, self.processor.video_processor.on_error)
-        return [annotate_frame(frame, seen["faces"], caption) for frame, seen in zip(frames, faces, strict=True)]
+        return [annotate_frame(frame, at["faces"], caption) for frame, at in zip(frames, seen, strict=True)]
 
 
-def _without(inputs: dict, *names: str) -> dict:
+def _without(inputs: Mapping[str, Value], *names: str) -> dict[str, Value]:
     return {name: value for name, value in inputs.items() if name not in names}
 
 
-def _written(subject: Subject) -> list[dict | None]:
+def _written(subject: Subject) -> Sequence[Attributes | None]:
     """The attributes to write about each visual: what is perceived, unless the user says what they are."""
     if not isinstance(subject.attributes, dict):
         return subject.perceived

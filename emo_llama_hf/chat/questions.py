@@ -1,9 +1,11 @@
 """Whatever the pipeline is given, as chat messages."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 
+from ..chat_message import ChatMessage, ChatPart, VisualKind
 from ..closed_set.question import closed_question
 from ..input_error import InputError
 from ..processing.media_kind import is_video
@@ -12,21 +14,32 @@ KEYS = ("image", "video", "question", "attributes")
 HOW_TO = "Give a picture, a clip, a dict with `image` or `video`, or chat messages that hold one."
 
 
-def check_question(question) -> str:
-    """The question. Raises `InputError` when it is empty or no text."""
+def check_question(question: object) -> str:
+    """
+    The question, as it is.
+
+    Args:
+        question (`str`)
+
+    Raises:
+        `InputError`: it is empty or no text.
+    """
     if not isinstance(question, str) or not question.strip():
         raise InputError(f"`question` must be a text that asks something, got {question!r}.")
     return question
 
 
-def read_input(inputs, question: str | None, labels: list[str]) -> tuple[list[dict], dict | bool | None]:
+def read_input(inputs: Any, question: str | None, labels: list[str]) -> tuple[list[ChatMessage], Any]:
     """
     Chat messages of an input of the pipeline, and the attributes that came with it.
 
     Args:
-        inputs: a picture or clip, a dict with one, or chat messages.
+        inputs (`Any`): a picture or clip, a dict with one, or chat messages.
         question (`str`, *optional*): asked where the input itself asks nothing; by default the closed question.
         labels (`list[str]`): of the closed question.
+
+    Returns:
+        `tuple[list[dict], Any]`: the messages and, unchecked, the attributes; `None` where the input has none.
 
     Raises:
         `InputError`: a dict without a visual or with unknown keys, a message without `role` or `content`.
@@ -36,6 +49,7 @@ def read_input(inputs, question: str | None, labels: list[str]) -> tuple[list[di
     if isinstance(inputs, Chat):
         return inputs.messages, None
     attributes = None
+    kind: VisualKind
     if isinstance(inputs, dict):
         unknown = [key for key in inputs if key not in KEYS]
         if unknown or ("image" in inputs) == ("video" in inputs):
@@ -46,13 +60,19 @@ def read_input(inputs, question: str | None, labels: list[str]) -> tuple[list[di
             question = check_question(inputs["question"])
     else:
         source, kind = inputs, "video" if is_video(inputs, "inputs") else "image"
-    content = [{"type": kind, kind: source}, {"type": "text", "text": question or closed_question(kind, labels)}]
+    content: list[ChatPart] = [
+        {"type": kind, kind: source},
+        {"type": "text", "text": question or closed_question(kind, labels)},
+    ]
     return [{"role": "user", "content": content}], attributes
 
 
-def visual_sources(messages: list[dict]) -> list[tuple[Any, bool]]:
+def visual_sources(messages: Iterable[ChatMessage]) -> list[tuple[Any, bool]]:
     """
     The pictures and clips of all messages in order, and whether each is a clip.
+
+    Args:
+        messages (`Iterable[dict]`): a chat, with sources under any name that transformers knows.
 
     Raises:
         `InputError`: there is none, one has no source, or a message's content is neither text nor a list of parts.

@@ -1,29 +1,33 @@
 """Probability of each label of a closed set, from the language model's likelihood of its words."""
 
+from collections.abc import Sequence
 from itertools import takewhile
 
 import torch
+from peft import PeftModel
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 
 from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 
 
 @torch.inference_mode()
 def label_scores(
-    model,
+    model: PreTrainedModel | PeftModel,
     processor: EmoLlamaProcessor,
     prompts: list[str],
     visuals: list[list[Visual]],
     visual_embeds: list[torch.Tensor],
     labels: list[str],
-    attributes: list[list[dict | None]],
+    attributes: Sequence[Sequence[Attributes | None]],
 ) -> torch.Tensor:
     """
     How probable the model finds each label as the whole answer.
 
     Args:
-        model ([`EmoLlamaForConditionalGeneration`])
+        model ([`EmoLlamaForConditionalGeneration`]): or a PEFT model of one.
         processor ([`EmoLlamaProcessor`])
         prompts (`list[str]`): B rendered prompts that end where the answer begins.
         visuals (`list[list[Visual]]`): the visuals of each prompt.
@@ -38,12 +42,13 @@ def label_scores(
     ends = [" " + processor.defuse(label) + processor.tokenizer.eos_token for label in labels]
 
     def tokens(endings: list[str]) -> list[list[int]]:
-        return processor.text_inputs(
+        rows: list[list[int]] = processor.text_inputs(
             [prompt + ending for prompt in prompts for ending in endings],
             [visual for row in visuals for _ in endings for visual in row],
             attributes=[values for row in attributes for _ in endings for values in row],
             padding=False,
         )["input_ids"]
+        return rows
 
     count = len(labels)
     starts = [len(row) for row in tokens([""]) for _ in labels]  # where each answer begins
@@ -76,7 +81,8 @@ def label_scores(
     likelihood = logits.float().log_softmax(-1).cpu().gather(-1, ids.unsqueeze(-1)).squeeze(-1)
     answered = mask * (positions >= torch.tensor(starts)[:, None])
     total = (likelihood * answered).sum(1).unflatten(0, (len(prompts), count))
-    return (total / processor.label_temperature).softmax(-1)
+    scores: torch.Tensor = (total / processor.label_temperature).softmax(-1)
+    return scores
 
 
 def _agreed(rows: list[list[int]]) -> int:

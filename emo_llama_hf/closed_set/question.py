@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from ..chat_message import ChatMessage, VisualKind
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 
 QUESTIONS_FILE = Path(__file__).with_name("questions.json")
@@ -16,7 +17,7 @@ def category_questions() -> tuple[str, ...]:
     return tuple(json.loads(QUESTIONS_FILE.read_text("utf-8"))["questions"])
 
 
-def closed_question(kind: str, labels: Sequence[str], phrasing: str | None = None) -> str:
+def closed_question(kind: VisualKind, labels: Sequence[str], phrasing: str | None = None) -> str:
     """
     The question which of the labels it is.
 
@@ -30,7 +31,9 @@ def closed_question(kind: str, labels: Sequence[str], phrasing: str | None = Non
     return phrasing.replace("{kind}", kind).replace("{labels}", ", ".join(labels))
 
 
-def closed_message(kind: str, labels: Sequence[str], visuals: int = 1, shown_as: str | None = None) -> dict:
+def closed_message(
+    kind: VisualKind, labels: Sequence[str], visuals: int = 1, shown_as: VisualKind | None = None
+) -> ChatMessage:
     """
     The closed question as a chat message that shows something.
 
@@ -44,7 +47,15 @@ def closed_message(kind: str, labels: Sequence[str], visuals: int = 1, shown_as:
     return {"role": "user", "content": [*shown, {"type": "text", "text": closed_question(kind, labels)}]}
 
 
-def closed_prompt(processor: EmoLlamaProcessor, kind: str, labels: Sequence[str]) -> str:
-    """The prompt that asks the closed question about one `kind` of visual, up to where the answer begins."""
+def closed_prompt(processor: EmoLlamaProcessor, kind: VisualKind, labels: Sequence[str]) -> str:
+    """
+    The prompt that asks the closed question about one `kind` of visual, up to where the answer begins.
+
+    Args:
+        processor ([`EmoLlamaProcessor`]): whose chat template writes it.
+        kind (`str`): `"image"` or `"video"`.
+        labels (`Sequence[str]`): the label set.
+    """
     message = closed_message(kind, labels)
-    return processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
+    prompt: str = processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
+    return prompt

@@ -5,6 +5,7 @@ from .label_map import LabelMap, canonical_labels
 from .prepare import PrepareReport, prepare
 from .record import Record, RecordError
 from .record_stream import LAYOUTS, Records
+from .sample import Sample
 
 __all__ = [
     "LAYOUTS",
@@ -14,6 +15,7 @@ __all__ = [
     "Record",
     "RecordError",
     "Records",
+    "Sample",
     "canonical_labels",
     "default_cache",
     "prepare",

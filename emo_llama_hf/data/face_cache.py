@@ -5,10 +5,13 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
+from transformers import PreTrainedModel
 
 from ..input_error import InputError
+from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.face_detection import Face
 from ..processing.frame_sampling import frames_at
 from ..processing.processing_emo_llama import EmoLlamaProcessor
@@ -20,13 +23,26 @@ SHARD_PATTERN = "faces-*.jsonl"
 
 
 def default_cache(data: str | Path) -> Path:
-    """Where the faces of a data set lie unless told otherwise: `NAME.faces` beside it."""
+    """
+    Where the faces of a data set lie unless told otherwise: `NAME.faces` beside it.
+
+    Args:
+        data (`str` or `Path`): the data set's file or folder.
+    """
     data = Path(data)
     return data.with_name(data.name + ".faces")
 
 
-def cache_settings(processor: EmoLlamaProcessor, model=None) -> dict:
-    """What a cache depends on: the processor's settings and fingerprints of the face detector and face prior."""
+def cache_settings(
+    processor: EmoLlamaProcessor, model: EmoLlamaForConditionalGeneration | None = None
+) -> dict[str, Any]:
+    """
+    What a cache depends on: the processor's settings and fingerprints of the face detector and face prior.
+
+    Args:
+        processor ([`EmoLlamaProcessor`]): with a face detector.
+        model ([`EmoLlamaForConditionalGeneration`], *optional*): perceives the attributes, if it has a face prior.
+    """
     face_prior = None if model is None else model.model.face_prior
     clips = processor.video_processor
     return {
@@ -41,12 +57,37 @@ def cache_settings(processor: EmoLlamaProcessor, model=None) -> dict:
     }
 
 
-def _fingerprint(module) -> str:
+def _fingerprint(module: PreTrainedModel) -> str:
     digest = hashlib.sha256(module.config.to_json_string().encode())
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
     return digest.hexdigest()[:16]
+
+
+class CacheEntry(TypedDict):
+    """
+    What a cache keeps of one picture or clip, as JSON.
+
+    Args:
+        key (`str`): what it is found by, see [`key_of`].
+        stamp (`str`): what its file was like, see [`stamp_of`].
+        timestamps (`list[float]`): seconds of each of the F sampled frames.
+        strategy, problem (`str`, *optional*): see [`Visual`].
+        faces (`list[list[list]]`): of each frame every face as box, confidence and landmarks.
+        chosen (`list[int | None]`): of each frame which face was chosen.
+        perceived (`dict[str, list]`, *optional*):
+            Age, gender and race with their probabilities; `None` where nothing was perceived.
+    """
+
+    key: str
+    stamp: str
+    timestamps: list[float]
+    strategy: str | None
+    problem: str | None
+    faces: list[list[list[Any]]]
+    chosen: list[int | None]
+    perceived: dict[str, tuple[str, float]] | None
 
 
 class FaceCache:
@@ -60,7 +101,7 @@ class FaceCache:
         `FileNotFoundError`: it is none.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / SETTINGS_FILE).is_file():
             raise FileNotFoundError(f"{folder} holds no prepared faces: run `emo-llama prepare` first.")
@@ -82,6 +123,10 @@ class FaceCache:
     def visual(self, record: Record, processor: EmoLlamaProcessor) -> Visual:
         """
         A record's picture or sampled frames with their faces, as `processor.faces.find` would give it.
+
+        Args:
+            record ([`Record`])
+            processor ([`EmoLlamaProcessor`]): reads the file.
 
         Raises:
             `InputError`: it was not prepared, or its file has changed since.
@@ -108,28 +153,42 @@ class FaceCache:
         )
 
     def attributes(self, record: Record) -> dict[str, tuple[str, float]] | None:
-        """Perceived age, gender and race with their probabilities, the mean over the frames with a face; or `None`."""
+        """
+        Perceived age, gender and race with their probabilities, the mean over the frames with a face; or `None`.
+
+        Args:
+            record ([`Record`])
+
+        Raises:
+            `InputError`: it was not prepared, or its file has changed since.
+        """
         perceived = self._entry(record)["perceived"]
         return None if perceived is None else {name: (value, score) for name, (value, score) in perceived.items()}
 
-    def _entry(self, record: Record) -> dict:
+    def _entry(self, record: Record) -> CacheEntry:
         entry = self._find(record)
         if entry is None:
             raise InputError(f"{record.row}: not in {self.folder}, or changed since: run `emo-llama prepare` again.")
         return entry
 
-    def _find(self, record: Record) -> dict | None:
+    def _find(self, record: Record) -> CacheEntry | None:
         place = self._places.get(key_of(record, self.folder))
         if place is None:
             return None
         with open(place[0], "rb") as file:
             file.seek(place[1])
-            entry = json.loads(file.readline())
+            entry: CacheEntry = json.loads(file.readline())
         return entry if entry["stamp"] == stamp_of(record) else None
 
 
 def key_of(record: Record, folder: Path) -> str:
-    """What an entry is found by: the path relative to the folder around the cache, or a hash of the content."""
+    """
+    What an entry is found by: the path relative to the folder around the cache, or a hash of the content.
+
+    Args:
+        record ([`Record`])
+        folder (`Path`): the cache's.
+    """
     if isinstance(record.visual, bytes):
         return hashlib.sha256(record.visual).hexdigest()
     if record.visual.startswith(("http://", "https://")):
@@ -139,7 +198,15 @@ def key_of(record: Record, folder: Path) -> str:
 
 
 def stamp_of(record: Record) -> str:
-    """What changes when the file does: size and time, for a folder of frames their number and the time."""
+    """
+    What changes when the file does: size and time, for a folder of frames their number and the time.
+
+    Args:
+        record ([`Record`])
+
+    Raises:
+        `OSError`: the file is not there.
+    """
     if isinstance(record.visual, bytes) or record.visual.startswith(("http://", "https://")):
         return ""
     status = os.stat(record.visual)
@@ -147,8 +214,18 @@ def stamp_of(record: Record) -> str:
     return f"{size}-{status.st_mtime_ns}"
 
 
-def entry_of(record: Record, folder: Path, visual: Visual, perceived: dict | None) -> dict:
-    """What the cache keeps of a visual whose faces were found."""
+def entry_of(
+    record: Record, folder: Path, visual: Visual, perceived: dict[str, tuple[str, float]] | None
+) -> CacheEntry:
+    """
+    What the cache keeps of a visual whose faces were found.
+
+    Args:
+        record ([`Record`])
+        folder (`Path`): the cache's.
+        visual ([`Visual`]): of the record.
+        perceived (`dict[str, tuple[str, float]]`, *optional*): age, gender and race, from [`perceive`].
+    """
     chosen = [
         None if face is None else detections.index(face)
         for face, detections in zip(visual.faces or [], visual.detections or [], strict=True)
@@ -169,6 +246,6 @@ def entry_of(record: Record, folder: Path, visual: Visual, perceived: dict | Non
     }
 
 
-def _face(values: list) -> Face:
+def _face(values: list[Any]) -> Face:
     box, confidence, landmarks = values
     return Face(tuple(box), confidence, tuple((x, y) for x, y in landmarks))

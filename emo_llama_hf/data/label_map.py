@@ -11,7 +11,8 @@ KEEP = "keep"
 
 def canonical_labels() -> list[str]:
     """The names that every data set's labels are mapped to: `EmoLlamaConfig`'s, and four more that some sets have."""
-    return json.loads((LABEL_FOLDER / "canonical.json").read_text("utf-8"))["labels"]
+    labels: list[str] = json.loads((LABEL_FOLDER / "canonical.json").read_text("utf-8"))["labels"]
+    return labels
 
 
 class LabelMap:
@@ -20,10 +21,10 @@ class LabelMap:
 
     Args:
         labels (`dict[str, str | None]`): meaning of each label, without regard to case; `None` for "no emotion".
-        name (`str`): what messages call it.
+        name (`str`, *optional*, defaults to `"labels"`): what messages call it.
     """
 
-    def __init__(self, labels: dict[str, str | None], name: str = "labels"):
+    def __init__(self, labels: dict[str, str | None], name: str = "labels") -> None:
         self._labels = {_key(label): meaning for label, meaning in labels.items()}
         self.name = name
 
@@ -58,6 +59,9 @@ class LabelMap:
         """
         The canonical label; `None` where the data set says that there is no emotion to see.
 
+        Args:
+            label (`str`): as the data set writes it, in any case.
+
         Raises:
             `KeyError`: a label that the map does not know.
         """
@@ -67,7 +71,12 @@ class LabelMap:
         return _key(label) in self._labels
 
     def words(self, meaning: str) -> set[str]:
-        """Every way to write a label, itself included, in lower case."""
+        """
+        Every way to write a label, itself included, in lower case.
+
+        Args:
+            meaning (`str`): the canonical label.
+        """
         return {_key(meaning)} | {label for label, other in self._labels.items() if other == meaning}
 
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..chat_message import ChatMessage
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
@@ -12,9 +13,15 @@ FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class RecordError(InputError):
-    """What is wrong with one row of a data set; `row` says where it is, as `file:line`."""
+    """
+    What is wrong with one row of a data set.
 
-    def __init__(self, row: str, reason: str):
+    Args:
+        row (`str`): where it is, as `file:line`.
+        reason (`str`): what is wrong.
+    """
+
+    def __init__(self, row: str, reason: str) -> None:
         super().__init__(row, reason)
         self.row, self.reason = row, reason
 
@@ -30,20 +37,20 @@ class Record:
     Args:
         id (`str`): its name, unique in the data set.
         visual (`str` or `bytes`): path or URL of a picture or clip, path of a folder of frames, or a file's content.
-        is_video (`bool`): whether it is a clip.
-        conversation (`list[dict]`, *optional*):
+        is_video (`bool`, *optional*, defaults to `False`): whether it is a clip.
+        conversation (`list[ChatMessage]`, *optional*):
             Chat messages in transformers' format, every content a list of parts; the first user message begins with
             `{"type": "image"}` or `{"type": "video"}`, which stands for `visual`.
         emotion (`str`, *optional*): the label.
         attributes (`dict[str, str]`, *optional*): perceived age, gender, race, ... as the data set names them.
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`.
-        row (`str`): where it stands, as `file:line`, for messages about it.
+        row (`str`, *optional*): where it stands, as `file:line`, for messages about it.
     """
 
     id: str
     visual: str | bytes
     is_video: bool = False
-    conversation: list[dict] | None = None
+    conversation: list[ChatMessage] | None = None
     emotion: str | None = None
     attributes: dict[str, str] | None = None
     split: str | None = None
@@ -57,6 +64,8 @@ class Record:
 
     def check_file(self) -> None:
         """
+        Look whether its file is there, without reading it.
+
         Raises:
             `RecordError`: the file is not there or empty, or the folder has no frames.
         """
@@ -75,7 +84,10 @@ class Record:
 
     def load(self, processor: EmoLlamaProcessor) -> Visual:
         """
-        Its picture, or sampled frames, as the processor is set.
+        Its picture, or sampled frames.
+
+        Args:
+            processor ([`EmoLlamaProcessor`]): says how frames are sampled.
 
         Raises:
             `RecordError`: the file cannot be read.
@@ -87,7 +99,12 @@ class Record:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The pictures of a folder by name, numbers in names by value: frame 2 comes before frame 10."""
+    """
+    The pictures of a folder by name, numbers in names by value: frame 2 comes before frame 10.
+
+    Args:
+        folder (`Path`)
+    """
     files = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and path.name[0] != "."]
     return sorted(files, key=lambda path: (_frame_number(path.stem), path.name))
 

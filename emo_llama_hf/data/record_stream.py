@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..input_error import InputError
 from .label_map import KEEP, LabelMap
@@ -14,7 +15,7 @@ from .record import Record, RecordError
 logger = logging.getLogger(__name__)
 
 # What reads each layout, and the label map in `labels/` that goes with it.
-LAYOUTS: dict[str, tuple[Callable, str]] = {
+LAYOUTS: dict[str, tuple[Callable[..., Iterator[Record | RecordError]], str]] = {
     "llava": (llava.rows, "common"),
     "class_folders": (class_folders.rows, "common"),
     "table": (table.rows, "common"),
@@ -44,10 +45,10 @@ class Records:
         labels (`str`, `Path` or `LabelMap`, *optional*):
             What the labels mean: a JSON file or the name of one in `labels/`; by default the layout's own; `"keep"`
             leaves them as they are.
-        on_error (`str`):
+        on_error (`str`, *optional*, defaults to `"raise"`):
             `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or whose file is missing,
             or `"skip"` it: it is then logged and added to `skipped`.
-        options: of the layout: `fold`, `aligned`, `emotion_column`, ...; see its `rows`.
+        options (`Any`, *optional*): of the layout: `fold`, `aligned`, `emotion_column`, ...; see its `rows`.
 
     Attributes:
         skipped (`list[RecordError]`): what the latest iteration skipped.
@@ -65,8 +66,8 @@ class Records:
         split: str | None = None,
         labels: str | Path | LabelMap | None = None,
         on_error: str = "raise",
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         self.path = Path(path)
         if not self.path.exists():
             raise FileNotFoundError(f"`path`: {path} is not there.")

@@ -1,71 +1,93 @@
-"""
-What training and evaluation read: a sample is a dict with
-
-- `messages`: a chat; its visual parts are `{"type": "image", "image": source}` or
-  `{"type": "video", "video": source}`, where a source is whatever the processor's `load_visual` takes;
-- `emotion` (`str`, *optional*): the label;
-- `attributes` (*optional*): perceived age, gender and race, a dict about the person in every visual, or a list with a
-  dict (or `None`) for each visual;
-- `id` and `fold` (`str`, *optional*): for evaluation.
-"""
+"""Samples of a data set's records, and what a sample shows and says of people."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ..chat_message import ChatMessage, ChatPart
 from ..closed_set.question import closed_message
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 from .face_cache import FaceCache
 from .record import Record
+from .sample import Sample
 
 
 @dataclass(frozen=True)
 class RecordVisual:
-    """The picture or clip of a record, with its faces where they were prepared; read when it is needed."""
+    """
+    The picture or clip of a record, with its faces where they were prepared; read when it is needed.
+
+    Args:
+        record ([`Record`])
+        faces ([`FaceCache`], *optional*): what `emo-llama prepare` found.
+    """
 
     record: Record
     faces: FaceCache | None = None
 
     def load(self, processor: EmoLlamaProcessor) -> Visual:
+        """
+        The picture or sampled frames, see [`Record.load`] and [`FaceCache.visual`].
+
+        Args:
+            processor ([`EmoLlamaProcessor`]): how clips are sampled.
+        """
         if self.faces is None:
             return self.record.load(processor)
         return self.faces.visual(self.record, processor)
 
 
-def samples_of(records: Iterable[Record], labels: list[str], faces: FaceCache | None = None) -> list[dict]:
+def samples_of(records: Iterable[Record], labels: list[str], faces: FaceCache | None = None) -> list[Sample]:
     """
     Samples of a data set's records; one without a conversation becomes the closed question and its label.
 
     Args:
-        records: from [`Records`].
+        records (`Iterable[Record]`): from [`Records`].
         labels (`list[str]`): label set of the closed question.
         faces ([`FaceCache`], *optional*): what `emo-llama prepare` found.
+
+    Returns:
+        `list[Sample]`, in the order of the records.
     """
     samples = []
     for record in records:
-        kind = "video" if record.is_video else "image"
         messages = record.conversation
         if messages is None:
-            messages = [closed_message(kind, labels)]
+            messages = [closed_message("video" if record.is_video else "image", labels)]
             if record.emotion is not None:
                 messages += [{"role": "assistant", "content": record.emotion}]
         # What the data set says of the person comes before what the face prior perceives.
-        attributes = {**((faces.attributes(record) or {}) if faces else {}), **(record.attributes or {})}
-        sample = {"id": record.id, "messages": messages, "emotion": record.emotion, "attributes": attributes or None}
+        attributes: dict[str, str | tuple[str, float]] = {}
+        if faces is not None:
+            attributes |= faces.attributes(record) or {}
+        attributes |= record.attributes or {}
+        sample: Sample = {"id": record.id, "messages": messages, "emotion": record.emotion}
+        sample["attributes"] = attributes or None
         samples.append(with_visuals(sample, [RecordVisual(record, faces)]))
     return samples
 
 
-def visual_parts(messages: list[dict]) -> list[dict]:
-    """The image and video parts of a chat, in order."""
+def visual_parts(messages: Iterable[ChatMessage]) -> list[ChatPart]:
+    """
+    The image and video parts of a chat, in order.
+
+    Args:
+        messages (`Iterable[ChatMessage]`): the chat.
+    """
     contents = [message["content"] for message in messages if not isinstance(message["content"], str)]
     return [part for content in contents for part in content if part["type"] in ("image", "video")]
 
 
-def load_visuals(processor: EmoLlamaProcessor, sample: dict) -> list[Visual]:
+def load_visuals(processor: EmoLlamaProcessor, sample: Sample) -> list[Visual]:
     """
     The visuals of a sample, read and with their faces found; those that already are [`Visual`]s stay as they are.
+
+    Args:
+        processor ([`EmoLlamaProcessor`])
+        sample ([`Sample`])
 
     Raises:
         `InputError`: a visual has no source, or cannot be read.
@@ -83,11 +105,17 @@ def load_visuals(processor: EmoLlamaProcessor, sample: dict) -> list[Visual]:
     return processor.faces.find(visuals, split=False)
 
 
-def with_visuals(sample: dict, visuals: Sequence) -> dict:
-    """A copy of a sample with these visuals in the places of its own."""
+def with_visuals(sample: Sample, visuals: Sequence[Any]) -> Sample:
+    """
+    A copy of a sample with these visuals, or sources of visuals, in the places of its own.
+
+    Args:
+        sample ([`Sample`])
+        visuals (`Sequence[Any]`): as many as it has.
+    """
     rest = iter(visuals)
 
-    def content(message: dict):
+    def content(message: ChatMessage) -> str | list[ChatPart]:
         if isinstance(message["content"], str):
             return message["content"]
         return [
@@ -98,13 +126,20 @@ def with_visuals(sample: dict, visuals: Sequence) -> dict:
     return {**sample, "messages": [{**message, "content": content(message)} for message in sample["messages"]]}
 
 
-def attributes_of(processor: EmoLlamaProcessor, sample: dict, visuals: int) -> list[dict | None]:
+def attributes_of(processor: EmoLlamaProcessor, sample: Sample, visuals: int) -> list[Attributes | None]:
     """
-    What is to be written about the person in each of a sample's `visuals` visuals: of the attributes, those that the
-    processor has words for.
+    What is to be written about the person in each visual: of the attributes, those that the processor has words for.
+
+    Args:
+        processor ([`EmoLlamaProcessor`])
+        sample ([`Sample`])
+        visuals (`int`): how many visuals it has.
+
+    Raises:
+        `InputError`: the sample has another number of attributes than of visuals.
     """
     attributes = sample.get("attributes")
-    rows = [attributes] * visuals if attributes is None or isinstance(attributes, dict) else list(attributes)
+    rows = list(attributes) if isinstance(attributes, list) else [attributes] * visuals
     if len(rows) != visuals:
         raise InputError(f"`attributes` has {len(rows)} entries for {visuals} visuals: give one for each.")
     return [row and {name: row[name] for name in row if name in processor.prompt.attribute_phrases} for row in rows]

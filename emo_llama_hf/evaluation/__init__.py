@@ -6,11 +6,14 @@ from .emo_llama_predictor import EmoLlamaPredictor
 from .evaluate import evaluate
 from .evaluation_report import make_report, save_confusion_matrix, save_report
 from .metrics import calibration_error, emotion_metrics
+from .predictor import Answer, Predictor
 
 __all__ = [
+    "Answer",
     "AnswerParser",
     "ChatModelPredictor",
     "EmoLlamaPredictor",
+    "Predictor",
     "calibration_error",
     "emotion_metrics",
     "evaluate",

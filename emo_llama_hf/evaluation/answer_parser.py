@@ -27,7 +27,7 @@ class AnswerParser:
         words (`LabelMap`, *optional*): other words for the labels; by default `data/labels/common.json`.
     """
 
-    def __init__(self, labels: list[str], words: LabelMap | None = None):
+    def __init__(self, labels: list[str], words: LabelMap | None = None) -> None:
         words = LabelMap.from_file("common") if words is None else words
         self.labels = list(labels)
         self._words: dict[tuple[str, ...], str] = {}
@@ -40,7 +40,12 @@ class AnswerParser:
         self._longest = max(map(len, self._words))
 
     def __call__(self, answer: str) -> str | None:
-        """The one label that an answer names; `None` where it names none or several."""
+        """
+        The one label that an answer names; `None` where it names none or several.
+
+        Args:
+            answer (`str`): in words.
+        """
         after = VERDICT.split(answer)
         named = self._named(after[-1]) if len(after) > 1 else set()
         named = named or self._named(answer)

@@ -1,12 +1,17 @@
 """Answers of any image-text-to-text model of transformers, zero-shot."""
 
+from collections.abc import Sequence
 from copy import copy, deepcopy
 
 import torch
+from transformers import BatchFeature, PreTrainedModel, ProcessorMixin
 
+from ..chat_message import VisualKind
 from ..closed_set.question import closed_message
 from ..input_error import InputError
+from ..processing.prompts import Attributes
 from ..processing.visual import Visual
+from .predictor import Answer
 
 
 class ChatModelPredictor:
@@ -15,16 +20,18 @@ class ChatModelPredictor:
     sampled frames, one picture after the other, since many models know no videos.
 
     Args:
-        model: on its device.
-        processor: the model's, with a chat template.
+        model (`PreTrainedModel`): on its device.
+        processor (`ProcessorMixin`): the model's, with a chat template.
         labels (`list[str]`): the label set.
-        max_new_tokens (`int`): longest answer.
+        max_new_tokens (`int`, *optional*, defaults to 64): longest answer.
 
     Raises:
         `InputError`: the processor has no chat template.
     """
 
-    def __init__(self, model, processor, labels: list[str], max_new_tokens: int = 64):
+    def __init__(
+        self, model: PreTrainedModel, processor: ProcessorMixin, labels: list[str], max_new_tokens: int = 64
+    ) -> None:
         if getattr(processor, "chat_template", None) is None:
             raise InputError(
                 "`processor` has no `chat_template`, so there is no telling how the model wants to be asked: set one."
@@ -34,20 +41,22 @@ class ChatModelPredictor:
             processor.tokenizer = deepcopy(processor.tokenizer)
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
         self.model = model.eval()
-        self.device = model.device
+        self.device: torch.device = model.device
         self.processor = processor
         self.labels = labels
         self.max_new_tokens = max_new_tokens
 
     @torch.inference_mode()
-    def __call__(self, visuals: list[Visual], attributes: list[dict | None]) -> list[dict]:
+    def __call__(self, visuals: list[Visual], attributes: Sequence[Attributes | None]) -> list[Answer]:
         """
+        Ask the closed question about each.
+
         Args:
             visuals (`list[Visual]`): B pictures and clips.
             attributes (`list[dict | None]`): not asked about: other models know no attribute prompt.
 
         Returns:
-            `list[dict]`: for each `answer` and `scores`.
+            `list[Answer]`, one for each visual; nothing is perceived.
         """
         prompts = [self.prompt(visual) for visual in visuals]
         inputs = self._inputs(prompts, visuals, padding_side="left")
@@ -59,13 +68,25 @@ class ChatModelPredictor:
         ]
 
     def prompt(self, visual: Visual) -> str:
-        """The closed question in the model's chat format, up to where the answer begins."""
-        kind = "video" if visual.is_video else "image"
+        """
+        The closed question in the model's chat format, up to where the answer begins.
+
+        Args:
+            visual ([`Visual`]): asked about.
+        """
+        kind: VisualKind = "video" if visual.is_video else "image"
         message = closed_message(kind, self.labels, visuals=len(visual.frames), shown_as="image")
-        return self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
+        prompt: str = self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
+        return prompt
 
     def scores(self, prompt: str, visual: Visual) -> dict[str, float]:
-        """Probability of each label as the whole answer."""
+        """
+        Probability of each label as the whole answer.
+
+        Args:
+            prompt (`str`): from [`~ChatModelPredictor.prompt`].
+            visual ([`Visual`]): of the prompt.
+        """
         space = "" if prompt[-1:].isspace() else " "
         end = self.processor.tokenizer.eos_token or ""
         texts = [prompt + space + label + end for label in self.labels]
@@ -84,7 +105,7 @@ class ChatModelPredictor:
         rows = [self._inputs([text], [visual], "right")["input_ids"][0].tolist() for text in (prompt, *texts)]
         return next((at for at, tokens in enumerate(zip(*rows, strict=False)) if len(set(tokens)) > 1), len(rows[0]))
 
-    def _inputs(self, texts: list[str], visuals: list[Visual], padding_side: str):
+    def _inputs(self, texts: list[str], visuals: list[Visual], padding_side: str) -> BatchFeature:
         tokenizer = self.processor.tokenizer
         inputs = self.processor(
             images=[visual.frames for visual in visuals],

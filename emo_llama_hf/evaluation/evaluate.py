@@ -2,26 +2,32 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from tqdm.auto import tqdm
 
+from ..data.sample import Sample
 from ..data.samples import load_visuals, visual_parts
 from ..input_error import InputError
-from .evaluation_report import PROTOCOLS, make_report, save_report
-from .result_journal import Journal
+from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..processing.prompts import Attributes
+from ..processing.visual import Visual
+from .evaluation_report import PROTOCOLS, AnswerProtocol, EvaluationReport, make_report, save_report
+from .predictor import Predictor
+from .result_journal import Journal, ResultEntry
 
 
 def evaluate(
-    predictor,
-    samples: Sequence[dict],
-    processor,
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    processor: EmoLlamaProcessor,
     output: str | Path,
-    settings: dict | None = None,
+    settings: dict[str, Any] | None = None,
     batch_size: int = 8,
-    protocols=PROTOCOLS,
+    protocols: Sequence[AnswerProtocol] = PROTOCOLS,
     progress: bool = True,
-) -> dict:
+) -> EvaluationReport:
     """
     Ask about each sample's last visual, once, and work out the figures.
 
@@ -29,29 +35,30 @@ def evaluate(
     same call goes on where an earlier one was stopped, with any number of processes and any batch size.
 
     Args:
-        predictor ([`EmoLlamaPredictor`] or [`ChatModelPredictor`])
-        samples (`Sequence[dict]`): see [`emo_llama_hf.data.samples`]; those without an `emotion` are left out.
+        predictor ([`Predictor`]): such as [`EmoLlamaPredictor`] or [`ChatModelPredictor`].
+        samples (`Sequence[Sample]`): those without an `emotion` are left out.
         processor ([`EmoLlamaProcessor`]): reads the visuals and, for an EmoLlama, finds their faces.
         output (`str` or `Path`): folder of the results, `report.json` and the confusion matrices.
         settings (`dict`, *optional*): what the results depend on beside the labels, such as the model's name.
-        batch_size (`int`): visuals a forward.
-        protocols: see [`make_report`].
-        progress (`bool`): whether to show a progress bar.
+        batch_size (`int`, *optional*, defaults to 8): visuals a forward.
+        protocols (`Sequence[str]`, *optional*): see [`make_report`].
+        progress (`bool`, *optional*, defaults to `True`): whether to show a progress bar.
 
     Returns:
-        `dict`: the report, in every process.
+        [`EvaluationReport`], in every process.
 
     Raises:
         `InputError`: no sample has an emotion, one has an emotion outside the label set, or two have the same id.
     """
     state = PartialState(cpu=predictor.device.type == "cpu")
     labels = predictor.labels
-    asked = {}
+    asked: dict[str, Sample] = {}
     for index, sample in enumerate(samples):
-        if sample.get("emotion") is None:
+        emotion = sample.get("emotion")
+        if emotion is None:
             continue
-        if sample["emotion"] not in labels:
-            raise InputError(f"Sample {index} has the emotion {sample['emotion']!r}, not one of {', '.join(labels)}.")
+        if emotion not in labels:
+            raise InputError(f"Sample {index} has the emotion {emotion!r}, not one of {', '.join(labels)}.")
         name = str(sample.get("id", index))
         if name in asked:
             raise InputError(f"Sample {index} has the id {name!r}, as another has: ids must be unique.")
@@ -78,14 +85,15 @@ def evaluate(
     return report
 
 
-def _ask(predictor, processor, samples: dict[str, dict]) -> list[dict]:
+def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, Sample]) -> list[ResultEntry]:
     """A journal entry for each sample; one that cannot be read has an `error`."""
-    entries, visuals = {}, {}
+    entries: dict[str, ResultEntry] = {}
+    visuals: dict[str, Visual] = {}
     for name, sample in samples.items():
         parts = visual_parts(sample["messages"])
         entries[name] = {
             "id": name,
-            "target": sample["emotion"],
+            "target": sample["emotion"] or "",
             "fold": sample.get("fold"),
             "kind": "dynamic" if parts and parts[-1]["type"] == "video" else "static",
         }
@@ -96,13 +104,17 @@ def _ask(predictor, processor, samples: dict[str, dict]) -> list[dict]:
     known = [_known(processor, samples[name]) for name in visuals]
     results = predictor(list(visuals.values()), known) if visuals else []
     for name, result in zip(visuals, results, strict=True):
-        perceived = result.pop("perceived", {})
+        said = _last(samples[name].get("attributes"))
+        if "error" in result:
+            entries[name]["error"] = result["error"]
+        else:
+            entries[name] |= {"answer": result["answer"], "scores": result["scores"]}
         # Who somebody is said to be comes before who the model takes them for.
-        entries[name] |= {**result, "attributes": {**perceived, **_plain(samples[name].get("attributes"))}}
+        entries[name]["attributes"] = {**result.get("perceived", {}), **_without_probabilities(said)}
     return list(entries.values())
 
 
-def _known(processor, sample: dict) -> dict | None:
+def _known(processor: EmoLlamaProcessor, sample: Sample) -> Attributes | None:
     """What may be written into the prompt about the person in the last visual."""
     return {
         name: value
@@ -111,10 +123,10 @@ def _known(processor, sample: dict) -> dict | None:
     } or None
 
 
-def _last(attributes) -> dict:
+def _last(attributes: Attributes | list[Attributes | None] | None) -> Attributes:
+    """Of the last visual."""
     return (attributes[-1] if isinstance(attributes, list) else attributes) or {}
 
 
-def _plain(attributes) -> dict[str, str]:
-    """Values without their probabilities."""
-    return {name: v if isinstance(v, str) else v[0] for name, v in _last(attributes).items()}
+def _without_probabilities(attributes: Attributes) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in attributes.items()}

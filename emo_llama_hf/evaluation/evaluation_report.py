@@ -3,87 +3,158 @@
 import json
 import math
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, TypedDict, cast
 
 from ..data.label_map import LabelMap
 from ..whole_file import whole_file, write_text
 from .answer_parser import AnswerParser
-from .metrics import calibration_error, emotion_metrics
+from .metrics import EmotionMetrics, calibration_error, emotion_metrics
+from .result_journal import ResultEntry
 
-PROTOCOLS = ("generation", "likelihood")
+AnswerProtocol: TypeAlias = Literal["generation", "likelihood"]
+PROTOCOLS: tuple[AnswerProtocol, ...] = ("generation", "likelihood")
 GROUPS = ("age", "gender", "race")
 
 
-def make_report(
-    results: list[dict], labels: list[str], protocols=PROTOCOLS, words: LabelMap | None = None
-) -> dict[str, dict]:
+class ProtocolFigures(EmotionMetrics, total=False):
     """
+    Figures of one protocol: those of [`EmotionMetrics`] over all samples, and over parts of them.
+
     Args:
-        results (`list[dict]`): `target`, `answer`, `scores`, `kind`, and maybe `fold` and `attributes` of each sample,
-            or an `error`.
+        ece (`float`): calibration error, of the likelihoods only.
+        folds (`dict[str, EmotionMetrics]`): of each fold, where there are any.
+        over_folds (`dict[str, dict[str, float]]`): `mean` and `std` over the folds of `war` and `uar`.
+        kinds (`dict[str, EmotionMetrics]`): of pictures and of clips, where there are both.
+        groups (`dict[str, dict[str, EmotionMetrics]]`): by *perceived* age, gender and race.
+    """
+
+    ece: float
+    folds: dict[str, EmotionMetrics]
+    over_folds: dict[str, dict[str, float]]
+    kinds: dict[str, EmotionMetrics]
+    groups: dict[str, dict[str, EmotionMetrics]]
+
+
+class EvaluationReport(TypedDict, total=False):
+    """
+    What an evaluation found.
+
+    Args:
+        errors (`int`): samples that could not be read, which are in no figure.
+        generation (`dict`): figures of the answers in words, parsed.
+        likelihood (`dict`): figures of the likeliest labels.
+    """
+
+    errors: int
+    generation: ProtocolFigures
+    likelihood: ProtocolFigures
+
+
+@dataclass(frozen=True)
+class Answered:
+    """
+    A result and the label that a protocol reads out of it.
+
+    Args:
+        result ([`ResultEntry`])
+        prediction (`str`, *optional*): the label; `None` where the answer names none.
+    """
+
+    result: ResultEntry
+    prediction: str | None
+
+
+def make_report(
+    results: Iterable[ResultEntry],
+    labels: list[str],
+    protocols: Sequence[AnswerProtocol] = PROTOCOLS,
+    words: LabelMap | None = None,
+) -> EvaluationReport:
+    """
+    Work out the figures.
+
+    Args:
+        results (`Iterable[ResultEntry]`): of each sample.
         labels (`list[str]`): the label set.
-        protocols: `"generation"` (the answer in words, parsed) and `"likelihood"` (the likeliest label).
+        protocols (`Sequence[str]`, *optional*):
+            `"generation"` (the answer in words, parsed) and `"likelihood"` (the likeliest label); both by default.
         words ([`LabelMap`], *optional*): other words for the labels, see [`AnswerParser`].
 
     Returns:
-        `dict`: for each protocol the metrics of [`emotion_metrics`]; with folds, `folds` and their mean and standard
-        deviation; `kinds` where there are pictures and clips; `groups` by *perceived* age, gender and race; for the
-        likelihoods also `ece`. `errors` counts the samples that could not be read, which are in no figure.
+        [`EvaluationReport`]
     """
     parser = AnswerParser(labels, words)
+    results = list(results)
     read = [result for result in results if "error" not in result]
-    report: dict = {"errors": len(results) - len(read)}
+    report: EvaluationReport = {"errors": len(results) - len(read)}
     for protocol in protocols:
         if protocol == "generation":
-            answered = [{**result, "prediction": parser(result["answer"])} for result in read]
+            report[protocol] = _figures([Answered(result, parser(result["answer"])) for result in read], labels)
         else:
-            answered = [{**r, "prediction": max(r["scores"], key=r["scores"].__getitem__)} for r in read]
-        report[protocol] = _figures(answered, labels)
-        if protocol == "likelihood":
-            right = [result["prediction"] == result["target"] for result in answered]
-            report[protocol]["ece"] = calibration_error([max(r["scores"].values()) for r in answered], right)
-        folds = _split(answered, lambda result: result.get("fold"))
-        if folds:
-            report[protocol] |= _over_folds({fold: _figures(rows, labels) for fold, rows in folds.items()})
-        kinds = _split(answered, lambda result: result["kind"])
-        if len(kinds) > 1:
-            report[protocol]["kinds"] = {kind: _figures(rows, labels) for kind, rows in kinds.items()}
-        groups = {
-            group: _split(answered, lambda result, group=group: (result.get("attributes") or {}).get(group))
-            for group in GROUPS
-        }
-        report[protocol]["groups"] = {
-            group: {value: _figures(rows, labels) for value, rows in found.items()}
-            for group, found in groups.items()
-            if found
-        }
+            answered = [Answered(r, max(r["scores"], key=r["scores"].__getitem__)) for r in read]
+            right = [one.prediction == one.result["target"] for one in answered]
+            confidences = [max(result["scores"].values()) for result in read]
+            report[protocol] = {**_figures(answered, labels), "ece": calibration_error(confidences, right)}
     return report
 
 
-def _figures(answered: list[dict], labels: list[str]) -> dict:
-    return emotion_metrics([r["target"] for r in answered], [r["prediction"] for r in answered], labels)
+def _figures(answered: list[Answered], labels: list[str]) -> ProtocolFigures:
+    """Figures over everything, over folds, kinds and groups."""
+    figures = cast(ProtocolFigures, _metrics(answered, labels))  # what it may have besides follows
+    folds = _parts(answered, labels, lambda result: result.get("fold"))
+    if folds:
+        figures["folds"], figures["over_folds"] = folds, _over_folds(folds)
+    kinds = _parts(answered, labels, lambda result: result["kind"])
+    if len(kinds) > 1:
+        figures["kinds"] = kinds
+    groups = {group: _parts(answered, labels, _attribute(group)) for group in GROUPS}
+    figures["groups"] = {group: found for group, found in groups.items() if found}
+    return figures
 
 
-def _split(answered: list[dict], key) -> dict[str, list[dict]]:
+def _attribute(name: str) -> Callable[[ResultEntry], str | None]:
+    return lambda result: (result.get("attributes") or {}).get(name)
+
+
+def _metrics(answered: list[Answered], labels: list[str]) -> EmotionMetrics:
+    return emotion_metrics([one.result["target"] for one in answered], [one.prediction for one in answered], labels)
+
+
+def _parts(
+    answered: list[Answered], labels: list[str], key: Callable[[ResultEntry], str | None]
+) -> dict[str, EmotionMetrics]:
+    """Metrics of the results with each value of a key; those without one are left out."""
     parts = defaultdict(list)
-    for result in answered:
-        if key(result) is not None:
-            parts[str(key(result))].append(result)
-    return dict(sorted(parts.items()))
+    for one in answered:
+        value = key(one.result)
+        if value is not None:
+            parts[str(value)].append(one)
+    return {value: _metrics(parts[value], labels) for value in sorted(parts)}
 
 
-def _over_folds(folds: dict[str, dict]) -> dict:
+def _over_folds(folds: dict[str, EmotionMetrics]) -> dict[str, dict[str, float]]:
     """Mean and standard deviation (of the folds, not of an estimate from them) of each figure."""
     averages = {}
-    for name in ("war", "uar"):
-        values = [figures[name] for figures in folds.values()]
+    for name, values in (
+        ("war", [figures["war"] for figures in folds.values()]),
+        ("uar", [figures["uar"] for figures in folds.values()]),
+    ):
         mean = sum(values) / len(values)
         averages[name] = {"mean": mean, "std": math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))}
-    return {"folds": folds, "over_folds": averages}
+    return averages
 
 
-def save_report(report: dict, folder: str | Path) -> None:
-    """Write `report.json`, and with matplotlib `confusion-PROTOCOL.png` of each protocol."""
+def save_report(report: EvaluationReport, folder: str | Path) -> None:
+    """
+    Write `report.json`, and with matplotlib `confusion-PROTOCOL.png` of each protocol.
+
+    Args:
+        report ([`EvaluationReport`])
+        folder (`str` or `Path`): must be there.
+    """
     folder = Path(folder)
     write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     for protocol in PROTOCOLS:
@@ -91,14 +162,14 @@ def save_report(report: dict, folder: str | Path) -> None:
             save_confusion_matrix(report[protocol], folder / f"confusion-{protocol}.png", protocol)
 
 
-def save_confusion_matrix(figures: dict, path: str | Path, title: str = "") -> None:
+def save_confusion_matrix(figures: EmotionMetrics, path: str | Path, title: str = "") -> None:
     """
     Draw a confusion matrix, rows normalized: each is what became of the faces of one label.
 
     Args:
-        figures (`dict`): of [`emotion_metrics`].
-        path: PNG file to write.
-        title (`str`)
+        figures ([`EmotionMetrics`])
+        path (`str` or `Path`): PNG file to write.
+        title (`str`, *optional*): what stands before the figures.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # not pyplot, which would pick a window system

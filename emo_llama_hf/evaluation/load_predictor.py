@@ -8,6 +8,7 @@ from ..closed_set.label_set import check_labels
 from ..data.label_map import canonical_labels
 from ..default_model import default_model
 from ..load_model import load_model
+from ..processing.face_finder import FaceFinder
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .chat_model_predictor import ChatModelPredictor
 from .emo_llama_predictor import EmoLlamaPredictor
@@ -22,15 +23,20 @@ def load_predictor(
     max_new_tokens: int = 64,
 ) -> tuple[EmoLlamaPredictor | ChatModelPredictor, EmoLlamaProcessor]:
     """
+    Whatever model it is, made ready to answer the closed question.
+
     Args:
         model (`str`, *optional*): folder or hub id of a model or a PEFT adapter; the package's own by default.
         labels (`list[str]`, *optional*): label set; an EmoLlama's own, or the seven canonical ones, by default.
-        device (*optional*): this process's accelerator by default.
-        dtype (`str`): `"auto"`, as stored, or the name of a torch type.
-        attributes (`bool`), max_new_tokens (`int`): see [`EmoLlamaPredictor`].
+        device (`str` or `torch.device`, *optional*): this process's accelerator by default.
+        dtype (`str`, *optional*, defaults to `"auto"`): as stored, or the name of a torch type.
+        attributes (`bool`, *optional*), max_new_tokens (`int`, *optional*): see [`EmoLlamaPredictor`].
 
     Returns:
-        What answers, and the processor that reads visuals.
+        `tuple[Predictor, EmoLlamaProcessor]`: what answers, and the processor that reads visuals.
+
+    Raises:
+        `InputError`: see [`load_model`] and [`check_labels`].
     """
     cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
     state = PartialState(cpu=cpu)
@@ -40,6 +46,6 @@ def load_predictor(
         labels = check_labels(labels or network.config.emotion_labels)
         return EmoLlamaPredictor(network, processor, labels, device, attributes, max_new_tokens), processor
     reader = AutoProcessor.from_pretrained(default_model())
-    reader.faces.detector = None  # other models look at whole pictures
+    reader.faces = FaceFinder(settings=reader.faces.settings)  # other models look at whole pictures
     labels = check_labels(labels or canonical_labels()[:7])
     return ChatModelPredictor(network, processor, labels, max_new_tokens), reader

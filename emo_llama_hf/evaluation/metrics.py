@@ -1,23 +1,52 @@
 """Figures of emotion recognition."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 
 from ..input_error import InputError
 
 
-def emotion_metrics(targets: Sequence[str], predictions: Sequence[str | None], labels: Sequence[str]) -> dict:
+class EmotionMetrics(TypedDict):
     """
+    Figures of one set of answers.
+
+    Args:
+        count (`int`): samples.
+        war (`float`): weighted average recall: the accuracy.
+        uar (`float`): unweighted average recall: the mean over the labels that occur.
+        recall (`dict[str, float]`): of each label that occurs.
+        support (`dict[str, int]`): samples of each label.
+        unparsable (`int`): answers that name no label.
+        labels (`list[str]`): the L labels, in the order of the confusion matrix.
+        confusion (`list[list[int]]` of shape `(L, L)`):
+            Rows are true and columns are answered labels; an answer that names none is in no column.
+    """
+
+    count: int
+    war: float
+    uar: float
+    recall: dict[str, float]
+    support: dict[str, int]
+    unparsable: int
+    labels: list[str]
+    confusion: list[list[int]]
+
+
+def emotion_metrics(
+    targets: Sequence[str], predictions: Sequence[str | None], labels: Sequence[str]
+) -> EmotionMetrics:
+    """
+    Work out the figures of some answers.
+
     Args:
         targets (`Sequence[str]`): the true label of each sample.
         predictions (`Sequence[str | None]`): what was answered; `None`, an answer that names no label, is wrong.
         labels (`Sequence[str]`): the label set, in the order of the confusion matrix.
 
     Returns:
-        `dict`: `count`; `war` (weighted average recall: the accuracy); `uar` (unweighted: the mean over the labels
-        that occur); `recall` and `support` of each label; `unparsable`, the number of `None`s; `labels` and
-        `confusion`, whose rows are true and whose columns are answered labels (a `None` is in no column).
+        [`EmotionMetrics`]
 
     Raises:
         `InputError`: no sample, unequal lengths, or a label that is not in the set.
@@ -51,6 +80,14 @@ def calibration_error(confidences: Sequence[float], correct: Sequence[bool], bin
     """
     Expected calibration error (Guo et al., arXiv 1706.04599): the mean gap between confidence and accuracy over
     `bins` equally wide ranges of confidence, weighted by how many samples lie in each.
+
+    Args:
+        confidences (`Sequence[float]`): of each answer, 0 to 1.
+        correct (`Sequence[bool]`): whether each answer is right.
+        bins (`int`, *optional*, defaults to 15)
+
+    Raises:
+        `InputError`: no answer, or unequal lengths.
     """
     confidence, right = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
     if len(confidence) != len(right) or not len(confidence):

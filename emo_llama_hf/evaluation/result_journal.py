@@ -3,12 +3,34 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from ..input_error import InputError
 from ..whole_file import write_text
+from .predictor import Answer
 
 PATTERN = "results-*.jsonl"
 SETTINGS_FILE = "settings.json"
+
+
+class ResultEntry(Answer, total=False):
+    """
+    The result of one sample.
+
+    Args:
+        id (`str`): the sample's.
+        target (`str`): its emotion.
+        fold (`str`, *optional*): its fold.
+        kind (`str`): `"static"` or `"dynamic"`: whether a picture or a clip was asked about.
+        attributes (`dict[str, str]`): what the sample says of the person, or else what was perceived.
+        answer, scores, error: see [`Answer`].
+    """
+
+    id: str
+    target: str
+    fold: str | None
+    kind: str
+    attributes: dict[str, str]
 
 
 class Journal:
@@ -18,13 +40,13 @@ class Journal:
     Args:
         folder (`str` or `Path`): made where it is missing.
         settings (`dict`): what the results depend on.
-        process (`int`): number of this process.
+        process (`int`, *optional*, defaults to 0): number of this process.
 
     Raises:
         `InputError`: the folder has results of other settings.
     """
 
-    def __init__(self, folder: str | Path, settings: dict, process: int = 0):
+    def __init__(self, folder: str | Path, settings: dict[str, Any], process: int = 0) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._own = self.folder / f"results-{process:05d}.jsonl"
@@ -39,9 +61,9 @@ class Journal:
         elif process == 0:
             write_text(file, json.dumps(settings, indent=2) + "\n")
 
-    def read(self) -> dict[str, dict]:
+    def read(self) -> dict[str, ResultEntry]:
         """Every result by its sample's id; a line that a kill cut off is as if it had never been begun."""
-        results = {}
+        results: dict[str, ResultEntry] = {}
         for file in sorted(self.folder.glob(PATTERN)):
             for line in file.read_bytes().split(b"\n"):
                 try:
@@ -51,8 +73,13 @@ class Journal:
                 results[entry["id"]] = entry
         return results
 
-    def add(self, entries: list[dict]) -> None:
-        """Write results down; when this returns they are on disk."""
+    def add(self, entries: list[ResultEntry]) -> None:
+        """
+        Write results down; when this returns they are on disk.
+
+        Args:
+            entries (`list[ResultEntry]`)
+        """
         with open(self._own, "ab+") as file:
             if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 file.write(b"\n")  # after a line that was cut off

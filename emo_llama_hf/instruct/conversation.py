@@ -26,19 +26,22 @@ class NoReplyError(RuntimeError):
 
 class Conversations:
     """
+    Has conversations written.
+
     Args:
         writer ([`Writer`]): who writes.
-        turns (`int`): questions of one conversation.
-        num_frames (`int`): frames that the writer sees of a clip.
+        turns (`int`, *optional*, defaults to 3): questions of one conversation.
+        num_frames (`int`, *optional*, defaults to 4): frames that the writer sees of a clip.
         prompt (`str`, *optional*):
             What to tell a language model, with `{shown}`, `{emotion}` and `{turns}`; by default
             `texts/conversation_prompt.txt`.
         label_map ([`LabelMap`], *optional*):
             Other words for the labels, which must not be in a question either; `labels/common.json` by default.
-        max_attempts (`int`): replies asked for, of which the first usable one is taken.
-        max_retries (`int`): further tries of one request while the endpoint is busy, limited or out of reach.
+        max_attempts (`int`, *optional*, defaults to 4): replies asked for, of which the first usable one is taken.
+        max_retries (`int`, *optional*, defaults to 6):
+            Further tries of one request while the endpoint is busy, limited or out of reach.
         requests_per_minute (`float`, *optional*): for all threads together; no limit by default.
-        sleep: a stand-in for waiting between tries.
+        sleep (`Callable[[float], Any]`, *optional*): a stand-in for waiting between tries.
 
     Attributes:
         stopped (`threading.Event`): set it to try nothing again.
@@ -58,7 +61,7 @@ class Conversations:
         max_retries: int = 6,
         requests_per_minute: float | None = None,
         sleep: Callable[[float], Any] | None = None,
-    ):
+    ) -> None:
         for name, value, least in (
             ("turns", turns, 1),
             ("num_frames", num_frames, 1),
@@ -70,12 +73,12 @@ class Conversations:
         self._writer, self._num_turns, self._num_frames = writer, turns, num_frames
         self._max_attempts, self._max_retries = max_attempts, max_retries
         self.stopped = threading.Event()
-        self._sleep = sleep or self.stopped.wait
+        self._sleep: Callable[[float], Any] = sleep or self.stopped.wait
         self._rate_limit = RateLimit(requests_per_minute, sleep=self._sleep)
         self._checker = ReplyChecker(label_map or LabelMap.from_file("common"))
         self._prompt = read_text("conversation_prompt.txt") if prompt is None else prompt
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """What the result depends on."""
         return {
             "writer": self._writer.name,
@@ -100,7 +103,7 @@ class Conversations:
             labels (`list[str]`): the label set.
             seed (`int`): of the writer's sampling, together with the record's id.
             report ([`InstructReport`]): where requests are counted.
-            on_reject: called with each reply that is paid for and not used.
+            on_reject (`Callable[[Reply], None]`): called with each reply that is paid for and not used.
 
         Raises:
             `NoReplyError`: every reply was rejected, or the endpoint stayed out of reach.

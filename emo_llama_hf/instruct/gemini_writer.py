@@ -1,16 +1,20 @@
 """Conversations by Gemini, as the paper made its instruction data, through the `google-genai` package."""
 
+from typing import Any
+
 from .writer import Reply, Request, TransientError, WriterError, error_of_status, seconds
 
 
 class GeminiWriter:
     """
+    Gemini writes.
+
     Args:
         model (`str`): name of a Gemini model.
         base_url (`str`, *optional*): another endpoint of the same protocol.
         api_key (`str`, *optional*): by default the environment's `GEMINI_API_KEY` or `GOOGLE_API_KEY`.
-        temperature (`float`): of the sampling.
-        timeout (`float`): seconds without an answer.
+        temperature (`float`, *optional*, defaults to 0.9): of the sampling.
+        timeout (`float`, *optional*, defaults to 120): seconds without an answer.
 
     Raises:
         `ImportError`: the extra `gemini` is not installed.
@@ -24,7 +28,7 @@ class GeminiWriter:
         api_key: str | None = None,
         temperature: float = 0.9,
         timeout: float = 120.0,
-    ):
+    ) -> None:
         try:
             from google import genai
             from google.genai import errors, types
@@ -43,6 +47,12 @@ class GeminiWriter:
             raise WriterError(str(error)) from error
 
     def write(self, request: Request) -> Reply:
+        """
+        Ask once, see [`Writer.write`].
+
+        Args:
+            request ([`Request`])
+        """
         types = self._types
         pictures = [types.Part.from_bytes(data=jpeg, mime_type="image/jpeg") for jpeg in request.jpegs()]
         config = types.GenerateContentConfig(
@@ -78,7 +88,7 @@ class GeminiWriter:
         )
 
 
-def _retry_after(error) -> float | None:
+def _retry_after(error: Any) -> float | None:
     """Seconds that Gemini asks to wait, in the header or in the error's details."""
     header = seconds(getattr(error.response, "headers", {}).get("retry-after"))
     if header is not None or not isinstance(error.details, dict):

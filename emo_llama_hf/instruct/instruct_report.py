@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 MILLION = 1_000_000
 
@@ -11,6 +12,8 @@ MILLION = 1_000_000
 @dataclass
 class InstructReport:
     """
+    What a run did and cost, while it goes on too.
+
     Attributes:
         known (`int`): records that were finished before this run.
         written (`int`): records finished now.
@@ -27,27 +30,37 @@ class InstructReport:
     failed: dict[str, str] = field(default_factory=dict)
     requests: int = 0
     retries: int = 0
-    rejected: Counter = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
     stopped: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
 
     def count(self, **numbers: int) -> None:
-        """Add to counters; several threads may."""
+        """
+        Add to counters; several threads may.
+
+        Args:
+            numbers (`int`): how much to add, by the attribute's name.
+        """
         with self._lock:
             for name, number in numbers.items():
                 setattr(self, name, getattr(self, name) + number)
 
     def reject(self, kind: str) -> None:
-        """Count a reply that was not used."""
+        """
+        Count a reply that was not used.
+
+        Args:
+            kind (`str`): why, in a word; see [`RejectedReply`].
+        """
         with self._lock:
             self.rejected[kind] += 1
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         values = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
@@ -65,5 +78,11 @@ class InstructReport:
 
 
 def cost_of(tokens: Sequence[int], prices: tuple[float, float] | None) -> float | None:
-    """Cost of (input, output) tokens at prices for a million of each."""
+    """
+    What tokens cost.
+
+    Args:
+        tokens (`Sequence[int]`): input and output tokens.
+        prices (`tuple[float, float]`, *optional*): for a million of each; without them nothing is known.
+    """
     return None if prices is None else sum(n * price for n, price in zip(tokens, prices, strict=True)) / MILLION

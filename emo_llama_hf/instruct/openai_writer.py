@@ -7,12 +7,14 @@ from .writer import Reply, Request, TransientError, WriterError, error_of_status
 
 class OpenAIWriter:
     """
+    The endpoint writes.
+
     Args:
         model (`str`): the endpoint's name of the model; it must see pictures.
         base_url (`str`, *optional*): the endpoint, such as `http://localhost:8000/v1`; OpenAI's by default.
         api_key (`str`, *optional*): by default the environment's `OPENAI_API_KEY`.
-        temperature (`float`): of the sampling.
-        timeout (`float`): seconds without an answer.
+        temperature (`float`, *optional*, defaults to 0.9): of the sampling.
+        timeout (`float`, *optional*, defaults to 120): seconds without an answer.
 
     Raises:
         `ImportError`: the extra `openai` is not installed.
@@ -26,7 +28,7 @@ class OpenAIWriter:
         api_key: str | None = None,
         temperature: float = 0.9,
         timeout: float = 120.0,
-    ):
+    ) -> None:
         try:
             import openai
         except ImportError as error:
@@ -40,6 +42,12 @@ class OpenAIWriter:
             raise WriterError(str(error)) from error
 
     def write(self, request: Request) -> Reply:
+        """
+        Ask once, see [`Writer.write`].
+
+        Args:
+            request ([`Request`])
+        """
         pictures = [
             {
                 "type": "image_url",

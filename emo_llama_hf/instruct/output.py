@@ -6,33 +6,64 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypedDict
 
 from PIL import Image
 
-from ..data.layouts.llava import llava_turns
+from ..chat_message import ChatMessage, ChatPart, VisualKind
+from ..data.layouts.llava import LlavaTurn, llava_turns
 from ..data.record import Record
 from ..whole_file import whole_file
 
 
-def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Path) -> dict:
-    """One line about a record; the file that it names is relative to the output's folder."""
-    kind = "video" if record.is_video else "image"
-    messages = []
+class InstructItem(TypedDict, total=False):
+    """
+    One line of the output, LLaVA's way.
+
+    Args:
+        id (`str`): the record's, and which of its items this is.
+        image, video (`str`): file, relative to the output's folder, or URL; one of them.
+        conversations (`list[dict]`): turns, the first with the placeholder of what is shown.
+        emotion (`str`), attributes (`dict[str, str]`), split (`str`): the record's, where it has them.
+    """
+
+    id: str
+    image: str
+    video: str
+    conversations: list[LlavaTurn]
+    emotion: str
+    attributes: dict[str, str]
+    split: str
+
+
+def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Path) -> InstructItem:
+    """
+    One line about a record.
+
+    Args:
+        record ([`Record`])
+        id (`str`): of the line.
+        turns (`list[tuple[str, str]]`): questions and answers.
+        output (`Path`): the file of lines; pictures given as bytes are written beside it.
+    """
+    kind: VisualKind = "video" if record.is_video else "image"
+    messages: list[ChatMessage] = []
     for index, (question, answer) in enumerate(turns):
-        shown = [{"type": kind}] if index == 0 else []
+        shown: list[ChatPart] = [{"type": kind}] if index == 0 else []
         messages += [
             {"role": "user", "content": [*shown, {"type": "text", "text": question}]},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ]
-    item = {
-        "id": id,
-        kind: _file_of(record, output),
-        "conversations": llava_turns(messages),
-        "emotion": record.emotion,
-        "attributes": record.attributes,
-        "split": record.split,
-    }
-    return {name: value for name, value in item.items() if value is not None}
+    item: InstructItem = {"id": id}
+    item[kind] = _file_of(record, output)
+    item["conversations"] = llava_turns(messages)
+    if record.emotion is not None:
+        item["emotion"] = record.emotion
+    if record.attributes is not None:
+        item["attributes"] = record.attributes
+    if record.split is not None:
+        item["split"] = record.split
+    return item
 
 
 def _file_of(record: Record, output: Path) -> str:
@@ -55,7 +86,13 @@ def _save(content: bytes, is_video: bool, output: Path) -> str:
     return f"{folder.name}/{name}"
 
 
-def write_lines(path: Path, items: Iterable[dict]) -> None:
-    """Write JSON lines into a file that appears, or replaces an earlier one, when it is complete."""
+def write_lines(path: Path, items: Iterable[InstructItem]) -> None:
+    """
+    Write JSON lines into a [`whole_file`].
+
+    Args:
+        path (`Path`): the file.
+        items (`Iterable[InstructItem]`): one a line.
+    """
     with whole_file(path) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
         file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)

@@ -20,7 +20,7 @@ class RateLimit:
 
     Args:
         per_minute (`float`, *optional*): no limit by default.
-        clock, sleep: `time.monotonic` and `time.sleep`, or stand-ins.
+        clock, sleep (`Callable`, *optional*): `time.monotonic` and `time.sleep`, or stand-ins.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class RateLimit:
         per_minute: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Any] = time.sleep,
-    ):
+    ) -> None:
         if per_minute is not None and not per_minute > 0:
             raise InputError(f"`per_minute` must be above 0, got {per_minute}.")
         self._interval = 60.0 / per_minute if per_minute else 0.0

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterable
+from typing import Any, TypedDict, cast
 
 from ..data.label_map import LabelMap
 from .texts import read_json
@@ -9,16 +11,54 @@ from .texts import read_json
 FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)  # what many models put around JSON
 
 
-class RejectedReply(ValueError):
-    """A reply that must not become training data; `kind` is one of a few words, for the report."""
+class ReplyTurn(TypedDict):
+    """
+    A question and its answer.
 
-    def __init__(self, kind: str, detail: str = ""):
+    Args:
+        question (`str`), answer (`str`)
+    """
+
+    question: str
+    answer: str
+
+
+class ReplyContent(TypedDict):
+    """
+    A reply by [`reply_schema`].
+
+    Args:
+        refused (`bool`): whether the writer would not write.
+        emotion (`str`): the label that it wrote about.
+        turns (`list[ReplyTurn]`): questions and answers.
+    """
+
+    refused: bool
+    emotion: str
+    turns: list[ReplyTurn]
+
+
+class RejectedReply(ValueError):
+    """
+    A reply that must not become training data.
+
+    Args:
+        kind (`str`): why, in one of a few words, for the report.
+        detail (`str`, *optional*): more about it.
+    """
+
+    def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind}: {detail}" if detail else kind)
         self.kind = kind
 
 
-def reply_schema(labels: list[str]) -> dict:
-    """JSON schema of a reply whose `emotion` is one of `labels`."""
+def reply_schema(labels: list[str]) -> dict[str, Any]:
+    """
+    JSON schema of a reply whose `emotion` is one of `labels`.
+
+    Args:
+        labels (`list[str]`): the label set.
+    """
     turn = {
         "type": "object",
         "properties": {"question": {"type": "string"}, "answer": {"type": "string"}},
@@ -45,7 +85,7 @@ class ReplyChecker:
         label_map ([`LabelMap`]): other words for the labels.
     """
 
-    def __init__(self, label_map: LabelMap):
+    def __init__(self, label_map: LabelMap) -> None:
         self._label_map = label_map
         self._refusals = _any_of(read_json("refusals.json")["patterns"])
         self._annotation = _any_of(read_json("annotation_words.json")["patterns"])
@@ -86,7 +126,7 @@ class ReplyChecker:
         return turns
 
 
-def _parsed(text: str) -> dict:
+def _parsed(text: str) -> ReplyContent:
     fenced = FENCE.match(text)
     try:
         reply = json.loads(fenced[1] if fenced else text)
@@ -104,8 +144,8 @@ def _parsed(text: str) -> dict:
     )
     if not well_formed:
         raise RejectedReply("schema", text[:200])
-    return reply
+    return cast(ReplyContent, reply)
 
 
-def _any_of(patterns) -> re.Pattern[str]:
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)

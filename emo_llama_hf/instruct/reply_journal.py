@@ -4,8 +4,27 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any, TypedDict
 
 from ..input_error import InputError
+from .output import InstructItem
+
+
+class ReplyEntry(TypedDict, total=False):
+    """
+    One line of a journal.
+
+    Args:
+        id (`str`): the record's.
+        tokens (`list[int]`): input and output tokens that were paid for.
+        items (`list[InstructItem]`): what was written, where the record is finished.
+        settings (`dict`): of the first line alone: what the others depend on.
+    """
+
+    id: str
+    tokens: list[int]
+    items: list[InstructItem]
+    settings: dict[str, Any]
 
 
 class Journal:
@@ -21,7 +40,7 @@ class Journal:
         `InputError`: the file was begun with other settings, or is no journal.
     """
 
-    def __init__(self, path: str | Path, settings: dict):
+    def __init__(self, path: str | Path, settings: dict[str, Any]) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._places: dict[str, int] = {}
@@ -34,7 +53,7 @@ class Journal:
             self.close()
             raise
 
-    def _read(self, settings: dict) -> None:
+    def _read(self, settings: dict[str, Any]) -> None:
         self._file.seek(0)
         start, first = 0, True
         with open(self.path, "rb") as file:
@@ -52,13 +71,14 @@ class Journal:
         if first:
             self._append({"settings": settings})
 
-    def _parsed(self, line: bytes, start: int) -> dict:
+    def _parsed(self, line: bytes, start: int) -> ReplyEntry:
         try:
-            return json.loads(line)
+            entry: ReplyEntry = json.loads(line)
+            return entry
         except ValueError as error:
             raise InputError(f"{self.path} is damaged at byte {start}: {error}. Remove it to start anew.") from error
 
-    def _check(self, old: dict | None, new: dict) -> None:
+    def _check(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         if old is None:
             raise InputError(f"{self.path} is no journal: name another output.")
         changed = sorted(name for name in new if old.get(name) != new[name])
@@ -68,13 +88,13 @@ class Journal:
                 "another output."
             )
 
-    def _note(self, entry: dict, start: int) -> None:
+    def _note(self, entry: ReplyEntry, start: int) -> None:
         for index, tokens in enumerate(entry.get("tokens", (0, 0))):
             self.usage[index] += tokens
         if "items" in entry:
             self._places[entry["id"]] = start
 
-    def _append(self, entry: dict) -> int:
+    def _append(self, entry: ReplyEntry) -> int:
         line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
         start = os.fstat(self._file.fileno()).st_size
         written = 0
@@ -83,19 +103,30 @@ class Journal:
         os.fsync(self._file.fileno())
         return start
 
-    def add(self, entry: dict) -> None:
-        """Append an entry: `id`, `tokens` (input, output), and `items` where it is finished."""
+    def add(self, entry: ReplyEntry) -> None:
+        """
+        Append an entry; when this returns it is on disk.
+
+        Args:
+            entry ([`ReplyEntry`])
+        """
         with self._lock:
             self._note(entry, self._append(entry))
 
     def __contains__(self, id: str) -> bool:
         return id in self._places
 
-    def items(self, id: str) -> list[dict]:
-        """What was written about a finished record."""
+    def items(self, id: str) -> list[InstructItem]:
+        """
+        What was written about a finished record.
+
+        Args:
+            id (`str`): the record's.
+        """
         with open(self.path, "rb") as file:
             file.seek(self._places[id])
-            return json.loads(file.readline())["items"]
+            entry: ReplyEntry = json.loads(file.readline())
+        return entry["items"]
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,10 +12,16 @@ class TemplateWriter:
 
     name = "template"
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._templates = read_json("conversation_templates.json")
 
     def write(self, request: Request) -> Reply:
+        """
+        The [`Reply`] to a request, drawn by its seed.
+
+        Args:
+            request ([`Request`])
+        """
         random_ = random.Random(request.seed)
         further = self._templates["further"]
         chosen = [random_.choice(self._templates["first"])]

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -13,6 +13,8 @@ JPEG_QUALITY = 90
 @dataclass(frozen=True)
 class Request:
     """
+    What a writer is asked.
+
     Args:
         frames (`list[PIL.Image.Image]`): the picture, or frames of the clip in time order.
         is_video (`bool`): whether it is a clip.
@@ -28,7 +30,7 @@ class Request:
     emotion: str
     turns: int
     prompt: str
-    schema: dict
+    schema: dict[str, Any]
     seed: int
 
     def jpegs(self) -> list[bytes]:
@@ -46,9 +48,11 @@ class Request:
 @dataclass(frozen=True)
 class Reply:
     """
+    What a writer answers.
+
     Args:
         text (`str`): what the writer wrote, JSON if all went well.
-        input_tokens, output_tokens (`int`): what is billed for it.
+        input_tokens, output_tokens (`int`, *optional*, default to 0): what is billed for it.
         refusal (`str`, *optional*): why the provider let nothing be written.
     """
 
@@ -59,12 +63,22 @@ class Reply:
 
 
 class Writer(Protocol):
-    """Anything that writes conversations; `name` tells writers with different results apart."""
+    """
+    Anything that writes conversations.
+
+    Attributes:
+        name (`str`): tells writers with different results apart.
+    """
 
     name: str
 
     def write(self, request: Request) -> Reply:
         """
+        Write one conversation.
+
+        Args:
+            request ([`Request`])
+
         Raises:
             `TransientError`: it may work a little later.
             `RequestError`: this request will never work, others may.
@@ -82,15 +96,28 @@ class RequestError(RuntimeError):
 
 
 class TransientError(RuntimeError):
-    """The writer is busy, limited or out of reach; `retry_after` is how many seconds it asks to wait, if it does."""
+    """
+    The writer is busy, limited or out of reach.
 
-    def __init__(self, message: str, retry_after: float | None = None):
+    Args:
+        message (`str`)
+        retry_after (`float`, *optional*): seconds that it asks to wait, if it does.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
 def error_of_status(status: int, message: str, retry_after: float | None) -> RuntimeError:
-    """The error that an HTTP status means."""
+    """
+    The error that an HTTP status means.
+
+    Args:
+        status (`int`): from 400.
+        message (`str`): what the server says about it.
+        retry_after (`float`, *optional*): seconds that it asks to wait, if it does.
+    """
     message = f"HTTP {status}: {message}"
     if status in (408, 409, 425, 429) or status >= 500:
         return TransientError(message, retry_after)
@@ -100,7 +127,12 @@ def error_of_status(status: int, message: str, retry_after: float | None) -> Run
 
 
 def seconds(text: str | None) -> float | None:
-    """Seconds of a `Retry-After` header or a duration such as `17s`; `None` for dates and nonsense."""
+    """
+    Seconds of a `Retry-After` header or a duration such as `17s`; `None` for dates and nonsense.
+
+    Args:
+        text (`str`, *optional*): what the server wrote.
+    """
     try:
         return max(float((text or "").strip().removesuffix("s")), 0.0)
     except ValueError:

@@ -3,14 +3,22 @@
 import torch
 from torch import nn
 from transformers.loss.loss_utils import ForCausalLMLoss
+from transformers.utils import ModelOutput
 
+from ..data.sample import Sample
 from ..input_error import InputError
 from .data_collator import IGNORED, EmoLlamaDataCollator
 
 
 def answer_tokens(collator: EmoLlamaDataCollator, labels: list[str]) -> list[list[int]]:
-    """The tokens of each label as the assistant's whole answer, with the end of the turn."""
-    chats = [
+    """
+    The tokens of each label as the assistant's whole answer, with the end of the turn.
+
+    Args:
+        collator ([`EmoLlamaDataCollator`])
+        labels (`list[str]`): the label set.
+    """
+    chats: list[Sample] = [
         {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": label}]} for label in labels
     ]
     return [row[row != IGNORED].tolist() for row in collator(chats)["labels"]]
@@ -25,9 +33,12 @@ class ClosedSetLoss:
     Args:
         answers (`list[list[int]]`): tokens of each label, from [`answer_tokens`].
         weight (`float`): how much one label's cross-entropy counts, compared with one token's.
+
+    Raises:
+        `InputError`: a negative `weight`.
     """
 
-    def __init__(self, answers: list[list[int]], weight: float):
+    def __init__(self, answers: list[list[int]], weight: float) -> None:
         if weight < 0:
             raise InputError(f"`weight` must not be negative, got {weight}.")
         self.answers = answers
@@ -39,20 +50,31 @@ class ClosedSetLoss:
                 if token not in choices:
                     choices.append(token)
 
-    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None):
+    def __call__(
+        self, outputs: ModelOutput, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
         """
+        The loss of one batch.
+
         Args:
-            outputs: of the model, with `logits` (B, T, vocabulary).
+            outputs (`ModelOutput`): of the model, with `logits` (B, T, vocabulary).
             labels (`torch.LongTensor` of shape `(B, T)`)
-            num_items_in_batch (*optional*): label tokens of all accumulated batches on all processes.
+            num_items_in_batch (`torch.LongTensor` or `int`, *optional*):
+                Label tokens of all accumulated batches on all processes.
         """
         logits = outputs.logits
-        loss = ForCausalLMLoss(logits, labels, logits.shape[-1], num_items_in_batch=num_items_in_batch)
+        loss: torch.Tensor = ForCausalLMLoss(logits, labels, logits.shape[-1], num_items_in_batch=num_items_in_batch)
         count = (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         return loss + self.weight * self.closed_set_sum(logits, labels) / count
 
     def closed_set_sum(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Sum of the cross-entropies between labels over all answers of the batch that are one."""
+        """
+        Sum of the cross-entropies between labels over all answers of the batch that are one.
+
+        Args:
+            logits (`torch.FloatTensor` of shape `(B, T, vocabulary)`)
+            labels (`torch.LongTensor` of shape `(B, T)`)
+        """
         total = logits.new_zeros((), dtype=torch.float32)
         for row, tokens in enumerate(labels.tolist()):
             for start in [at for at in range(1, len(tokens)) if tokens[at] != IGNORED and tokens[at - 1] == IGNORED]:

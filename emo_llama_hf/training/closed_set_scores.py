@@ -1,26 +1,35 @@
 """Closed questions to a model while it trains: only its `forward` is called, so it may be wrapped or sharded."""
 
 import torch
+from peft import PeftModel
+from transformers import PreTrainedModel
 
 from ..closed_set.label_scores import label_scores
 from ..closed_set.question import closed_prompt
+from ..data.sample import Sample
 from ..data.samples import attributes_of, load_visuals
 from ..input_error import InputError
+from .data_collator import EmoLlamaDataCollator
 
 
 @torch.no_grad()
-def closed_set_scores(model, collator, samples: list[dict], labels: list[str]) -> torch.Tensor:
+def closed_set_scores(
+    model: PreTrainedModel | PeftModel, collator: EmoLlamaDataCollator, samples: list[Sample], labels: list[str]
+) -> torch.Tensor:
     """
     How probable a model finds each label as the answer to the closed question about the last visual of each sample.
 
     Args:
-        model: an EmoLlama, or a PEFT model or sharded model of one.
+        model ([`EmoLlamaForConditionalGeneration`]): or a PEFT model or sharded model of one.
         collator ([`EmoLlamaDataCollator`])
-        samples (`list[dict]`): B samples, see [`emo_llama_hf.data.samples`].
+        samples (`list[Sample]`): B samples.
         labels (`list[str]`): L labels.
 
     Returns:
         `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1.
+
+    Raises:
+        `InputError`: a sample shows nothing, or has another number of attributes than of visuals.
     """
     processor = collator.processor
     loaded = [load_visuals(processor, sample) for sample in samples]

@@ -1,14 +1,18 @@
 """Batches of chats for training: the loss is on what the assistant says."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from ..chat_message import ChatMessage
+from ..data.sample import Sample
 from ..data.samples import attributes_of, load_visuals
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import defuse
+from ..processing.visual import Visual
 from .feature_cache import FeatureCache
 
 IGNORED = -100
@@ -17,7 +21,7 @@ IGNORED = -100
 @dataclass
 class EmoLlamaDataCollator:
     """
-    Samples (see [`emo_llama_hf.data.samples`]) to model inputs with `labels`: pictures, clips and text in any mix.
+    Samples to model inputs with `labels`: pictures, clips and text in any mix.
 
     Visual inputs have one row a *frame*, not a sample: with a stock `Trainer` set `remove_unused_columns=False` (the
     samples' keys are no model inputs) and leave accelerate's `dispatch_batches` off, which would cut batches by rows.
@@ -36,8 +40,13 @@ class EmoLlamaDataCollator:
     use_faces: bool = True
     feature_cache: FeatureCache | None = None
 
-    def __call__(self, samples: list[dict]) -> dict[str, torch.Tensor]:
+    def __call__(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
         """
+        One batch.
+
+        Args:
+            samples (`list[Sample]`): B samples with an answer each.
+
         Returns:
             `dict`: `input_ids`, `attention_mask`, `labels` (B, T), padded on the right; where a sample shows
             something, the visual inputs of the processor.
@@ -83,8 +92,19 @@ class EmoLlamaDataCollator:
                 )
         return {**batch, **self.visual_inputs(visuals)}
 
-    def render(self, conversations: list[list[dict]]) -> tuple[list[str], list[list[tuple[int, int]]]]:
-        """Texts of chats, before visual tokens are written in, and the characters that the assistant says."""
+    def render(self, conversations: list[list[ChatMessage]]) -> tuple[list[str], list[list[tuple[int, int]]]]:
+        """
+        Texts of chats, before visual tokens are written in, and the characters that the assistant says.
+
+        Args:
+            conversations (`list[list[dict]]`): chat messages.
+
+        Returns:
+            `tuple[list[str], list[list[tuple[int, int]]]]`: of each chat its text and spans of characters.
+
+        Raises:
+            `InputError`: no chat has an answer, or the chat template does not mark it.
+        """
         processor = self.processor
         special = [processor.image_token, processor.video_token, *processor.tokenizer.all_special_tokens]
         texts, spans = render_jinja_template(
@@ -100,8 +120,13 @@ class EmoLlamaDataCollator:
             )
         return list(texts), spans
 
-    def visual_inputs(self, visuals) -> dict[str, torch.Tensor]:
-        """Tensors of the visuals' frames and faces, with cached features where there is a cache."""
+    def visual_inputs(self, visuals: list[Visual]) -> dict[str, torch.Tensor]:
+        """
+        Tensors of visuals, with cached features where there is a cache.
+
+        Args:
+            visuals (`list[Visual]`): with their faces; none give no tensors.
+        """
         if not visuals:
             return {}
         inputs = self.processor.visual_inputs(visuals, return_tensors="pt")
@@ -127,19 +152,25 @@ class EmoLlamaDataCollator:
         }
 
 
-def moved(spans: list[tuple[int, int]], replacements: list[dict]) -> list[tuple[int, int]]:
-    """Spans of characters after placeholders before them were replaced; an answer never holds a placeholder."""
+def moved(spans: list[tuple[int, int]], replacements: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """
+    Spans of characters after placeholders before them were replaced; an answer never holds a placeholder.
+
+    Args:
+        spans (`list[tuple[int, int]]`): where each begins and ends.
+        replacements (`list[dict]`): in order, with the characters `span` that became `new_span`.
+    """
 
     def position(at: int) -> int:
         for replacement in reversed(replacements):
             if replacement["span"][1] <= at:
-                return at - replacement["span"][1] + replacement["new_span"][1]
+                return int(at - replacement["span"][1] + replacement["new_span"][1])
         return at
 
     return [(position(start), position(end)) for start, end in spans]
 
 
-def _as_text(message: dict, special: list[str]) -> dict:
+def _as_text(message: ChatMessage, special: list[str]) -> ChatMessage:
     """A message as the template needs it: without sources, and with spelled-out special tokens defused."""
     content = message["content"]
     if isinstance(content, str):

@@ -6,30 +6,31 @@ from collections.abc import Sequence
 import torch
 from torch.utils.data import Dataset
 
+from ..data.sample import Sample
 from ..data.samples import load_visuals, with_visuals
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .augmentation import Augmentation
 
 
-class EmotionDataset(Dataset):
+class EmotionDataset(Dataset[Sample]):
     """
-    Reads the visuals of samples (see [`emo_llama_hf.data.samples`]) where the data loader's workers are.
+    Reads the visuals of samples where the data loader's workers are.
 
     Args:
-        samples (`Sequence[dict]`)
+        samples (`Sequence[Sample]`)
         processor ([`EmoLlamaProcessor`])
         augmentation ([`Augmentation`], *optional*): drawn anew each epoch, from the seed, the epoch and the sample.
-        seed (`int`)
+        seed (`int`, *optional*, defaults to 0)
     """
 
     def __init__(
         self,
-        samples: Sequence[dict],
+        samples: Sequence[Sample],
         processor: EmoLlamaProcessor,
         augmentation: Augmentation | None = None,
         seed: int = 0,
-    ):
+    ) -> None:
         self.samples = samples
         self.processor = processor
         self.augmentation = augmentation
@@ -42,12 +43,18 @@ class EmotionDataset(Dataset):
         return [sample.get("emotion") for sample in self.samples]
 
     def set_epoch(self, epoch: int) -> None:
+        """
+        Say which epoch's changes are drawn, to workers that live on too.
+
+        Args:
+            epoch (`int`)
+        """
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> Sample:
         sample = self.samples[index]
         try:
             visuals = load_visuals(self.processor, sample)

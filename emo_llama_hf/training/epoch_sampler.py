@@ -15,12 +15,16 @@ class EpochSampler(Sampler[int]):
 
     Args:
         emotions (`list[str | None]`): label of each sample; those without one are a class of their own.
-        balance (`float`): 0 shows every sample once an epoch; 1 draws, with replacement, every class equally often;
+        balance (`float`, *optional*, defaults to 0):
+            0 shows every sample once an epoch; 1 draws, with replacement, every class equally often;
             between, a class is drawn in proportion to its number of samples to the power of 1 - balance.
-        seed (`int`)
+        seed (`int`, *optional*, defaults to 0)
+
+    Raises:
+        `InputError`: `balance` lies outside 0 to 1.
     """
 
-    def __init__(self, emotions: list[str | None], balance: float = 0.0, seed: int = 0):
+    def __init__(self, emotions: list[str | None], balance: float = 0.0, seed: int = 0) -> None:
         if not 0 <= balance <= 1:
             raise InputError(f"`balance` must lie between 0 (off) and 1 (all classes equally often), got {balance}.")
         counts = Counter(emotions)
@@ -30,6 +34,12 @@ class EpochSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
+        """
+        Say which epoch's order comes next.
+
+        Args:
+            epoch (`int`)
+        """
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,12 +1,14 @@
 """Vision features on disk: a frozen vision encoder looks at each picture once."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from ..input_error import InputError
+from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..whole_file import whole_file
 
 
@@ -19,7 +21,7 @@ class FeatureCache:
         vision_model (`torch.nn.Module`): the frozen encoder; other weights find other features.
     """
 
-    def __init__(self, folder: str | Path, vision_model: torch.nn.Module):
+    def __init__(self, folder: str | Path, vision_model: torch.nn.Module) -> None:
         digest = hashlib.sha256()
         for name, value in sorted(vision_model.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -28,14 +30,25 @@ class FeatureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, pixel_values: torch.Tensor) -> Path:
-        """Where the features of a visual's frames (F, 3, H, W) are."""
+        """
+        Where the features of a visual are.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, H, W)`): its frames.
+        """
         pixels = pixel_values.contiguous().numpy()
         key = hashlib.sha256(f"{pixels.dtype} {pixels.shape}".encode() + pixels.tobytes()).hexdigest()
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def load(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """
-        Features (F, N + 1, D) of a visual's frames (F, 3, H, W).
+        The features of a visual.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, H, W)`): its frames.
+
+        Returns:
+            `torch.FloatTensor` of shape `(F, N + 1, D)`
 
         Raises:
             `InputError`: they were never stored.
@@ -50,7 +63,13 @@ class FeatureCache:
             ) from None
 
     def save(self, pixel_values: torch.Tensor, vision_features: torch.Tensor) -> None:
-        """Store features (F, N + 1, D) of a visual's frames (F, 3, H, W)."""
+        """
+        Store the features of a visual.
+
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(F, 3, H, W)`): its frames.
+            vision_features (`torch.FloatTensor` of shape `(F, N + 1, D)`)
+        """
         path = self.path(pixel_values)
         path.parent.mkdir(exist_ok=True)
         with whole_file(path) as unfinished:
@@ -58,14 +77,17 @@ class FeatureCache:
 
 
 @torch.inference_mode()
-def fill_cache(cache: FeatureCache, model, visual_inputs) -> int:
+def fill_cache(
+    cache: FeatureCache, model: EmoLlamaForConditionalGeneration, visual_inputs: Iterable[dict[str, torch.Tensor]]
+) -> int:
     """
     Compute what is missing.
 
     Args:
         cache ([`FeatureCache`])
-        model: the EmoLlama whose `vision_model` is cached, on its device.
-        visual_inputs (iterable of `dict`): `pixel_values` (F, 3, H, W) and `frame_counts` (V,) of some visuals.
+        model ([`EmoLlamaForConditionalGeneration`]): whose `vision_model` is cached, on its device.
+        visual_inputs (`Iterable[dict[str, torch.Tensor]]`):
+            `pixel_values` (F, 3, H, W) and `frame_counts` (V,) of some visuals.
 
     Returns:
         `int`: how many visuals had to be looked at.

@@ -1,8 +1,9 @@
 """The course of a training run as a picture."""
 
 from pathlib import Path
+from typing import Any
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import is_matplotlib_available, logging
 
 from ..whole_file import whole_file
@@ -10,13 +11,13 @@ from ..whole_file import whole_file
 logger = logging.get_logger(__name__)
 
 
-def save_loss_curve(log_history: list[dict], path: str | Path) -> None:
+def save_loss_curve(log_history: list[dict[str, float]], path: str | Path) -> None:
     """
     Draw training loss, evaluation loss and UAR over the steps.
 
     Args:
         log_history (`list[dict]`): `TrainerState.log_history`.
-        path: PNG file to write.
+        path (`str` or `Path`): PNG file to write.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # not pyplot, which would pick a window system
@@ -43,11 +44,15 @@ def save_loss_curve(log_history: list[dict], path: str | Path) -> None:
 class LossCurveCallback(TrainerCallback):
     """Saves `loss_curve.png` in the output folder whenever a checkpoint is saved and at the end."""
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Say so where nothing can be drawn."""
         if state.is_world_process_zero and not is_matplotlib_available():
             logger.warning("No loss curve will be drawn: `pip install emo_llama_hf[train]` for matplotlib.")
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Draw what was logged so far."""
         if state.is_world_process_zero and is_matplotlib_available() and state.log_history:
             Path(args.output_dir).mkdir(parents=True, exist_ok=True)
             save_loss_curve(state.log_history, Path(args.output_dir) / "loss_curve.png")

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from copy import copy
 
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import find_adapter_config_file
 
+from ..data.sample import Sample
 from ..data.samples import load_visuals, visual_parts
 from ..input_error import InputError
 from ..load_model import load_model
+from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from .augmentation import Augmentation
 from .closed_set_loss import ClosedSetLoss, answer_tokens
 from .data_collator import EmoLlamaDataCollator
@@ -27,8 +30,8 @@ from .tuning_arguments import TuningArguments
 def train(
     arguments: EmoLlamaTrainingArguments,
     tuning: TuningArguments,
-    train_samples: Sequence[dict],
-    eval_samples: Sequence[dict] | None = None,
+    train_samples: Sequence[Sample],
+    eval_samples: Sequence[Sample] | None = None,
 ) -> EmoLlamaTrainer:
     """
     Fine-tune a model and save it, or its adapter, with the processor, the metrics and the loss curve.
@@ -36,10 +39,14 @@ def train(
     Args:
         arguments ([`EmoLlamaTrainingArguments`]): with `resume_from_checkpoint="last"` a run that was stopped goes on.
         tuning ([`TuningArguments`])
-        train_samples, eval_samples (`Sequence[dict]`): see [`emo_llama_hf.data.samples`].
+        train_samples (`Sequence[Sample]`): at least one.
+        eval_samples (`Sequence[Sample]`, *optional*): without them nothing is evaluated.
 
     Returns:
-        The trainer after the run, with the best weights if there was an evaluation.
+        [`EmoLlamaTrainer`] after the run, with the best weights if there was an evaluation.
+
+    Raises:
+        `InputError`: choices that do not go together, no samples, or samples that cannot be learned from.
     """
     arguments = copy(arguments)  # they follow the data below, and a `Trainer` writes into its own
     set_seed(arguments.seed)
@@ -100,7 +107,7 @@ def train(
     return trainer
 
 
-def _learn_in_single_precision(model, arguments: EmoLlamaTrainingArguments) -> None:
+def _learn_in_single_precision(model: nn.Module, arguments: EmoLlamaTrainingArguments) -> None:
     """Small updates vanish in half precision; autocast computes in it anyway."""
     half = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.itemsize < 4]
     if half and not (arguments.bf16 or arguments.fp16):
@@ -112,7 +119,7 @@ def _learn_in_single_precision(model, arguments: EmoLlamaTrainingArguments) -> N
         parameter.data = parameter.data.float()
 
 
-def _check_visuals(arguments, *datasets) -> None:
+def _check_visuals(arguments: EmoLlamaTrainingArguments, *datasets: EmotionDataset | None) -> None:
     """Sharded weights are gathered by all processes together: a batch that shows nothing would leave one waiting."""
     if not arguments.fsdp:
         return
@@ -122,7 +129,13 @@ def _check_visuals(arguments, *datasets) -> None:
                 raise InputError("With `fsdp` every sample must show a picture or clip: train on text with DDP.")
 
 
-def _cache_features(folder: str, model, collator: EmoLlamaDataCollator, arguments, *datasets) -> None:
+def _cache_features(
+    folder: str,
+    model: EmoLlamaForConditionalGeneration,
+    collator: EmoLlamaDataCollator,
+    arguments: EmoLlamaTrainingArguments,
+    *datasets: EmotionDataset | None,
+) -> None:
     """Compute the vision features of all samples, shared among the processes, and let the collator read them."""
     cache = FeatureCache(folder, model.model.vision_model)
     state = arguments.distributed_state

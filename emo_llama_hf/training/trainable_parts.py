@@ -1,6 +1,8 @@
 """Which parts of an EmoLlama learn, and how fast."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
@@ -23,7 +25,7 @@ DEFAULT_PARTS = ("face_info_mining", "projector")
 
 def make_trainable(
     model: EmoLlamaForConditionalGeneration,
-    parts: tuple[str, ...] | list[str] = DEFAULT_PARTS,
+    parts: Sequence[str] = DEFAULT_PARTS,
     lora_rank: int = 16,
     lora_alpha: int | None = None,
     lora_dropout: float = 0.05,
@@ -34,15 +36,16 @@ def make_trainable(
 
     Args:
         model ([`EmoLlamaForConditionalGeneration`]): changed in place.
-        parts: names of `PARTS` that learn as a whole. With LoRA they are saved with the adapter (PEFT's
+        parts (`Sequence[str]`, *optional*):
+            Names of `PARTS` that learn as a whole. With LoRA they are saved with the adapter (PEFT's
             `modules_to_save`); the Q-Former's learned queries, no module, then stay as they are.
-        lora_rank (`int`): rank of the adapter; 0 for none.
+        lora_rank (`int`, *optional*, defaults to 16): rank of the adapter; 0 for none.
         lora_alpha (`int`, *optional*): its scale is `lora_alpha / lora_rank`; twice the rank by default.
-        lora_dropout (`float`)
+        lora_dropout (`float`, *optional*, defaults to 0.05)
         lora_targets (`list[str]`, *optional*): names of linear layers of the language model; all by default.
 
     Returns:
-        The model, or with LoRA the `PeftModel` around it.
+        `EmoLlamaForConditionalGeneration`, or with LoRA the `PeftModel` around it.
 
     Raises:
         `InputError`: an unknown part, a part that the model lacks, an unknown target, or nothing left to learn.
@@ -87,13 +90,25 @@ def make_trainable(
     return model
 
 
-def stay_in_eval(module: nn.Module, args: tuple) -> None:
-    """`model.train()` would let frozen batch norms count on and frozen dropouts blur what others learn from."""
+def stay_in_eval(module: nn.Module, args: tuple[Any, ...]) -> None:
+    """
+    A forward pre-hook: `model.train()` would let frozen batch norms count on and frozen dropouts blur what others
+    learn from.
+
+    Args:
+        module (`nn.Module`): a frozen part.
+        args (`tuple`): of its forward.
+    """
     module.eval()
 
 
 def part_of(parameter: str) -> str:
-    """The part that a parameter belongs to, by its name in the model or in a `PeftModel` around it."""
+    """
+    The part that a parameter belongs to.
+
+    Args:
+        parameter (`str`): its name in the model or in a `PeftModel` around it.
+    """
     for part, module in PARTS.items():
         if f".{module}." in parameter:
             return part

@@ -1,54 +1,72 @@
 """A `Trainer` for EmoLlama: learning rates by part, sample order by epoch, UAR at each evaluation."""
 
 import math
+from typing import Any, cast
 
 from accelerate.utils import gather_object
-from transformers import Trainer, TrainerCallback
+from torch import nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
+from ..data.sample import Sample
 from ..evaluation.metrics import emotion_metrics
 from ..input_error import InputError
 from .closed_set_scores import closed_set_scores
+from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
 from .trainable_parts import part_of
 
 
 class EpochCallback(TrainerCallback):
-    """Tells the sampler and the dataset which epoch begins, which accelerate forgets after a resume."""
+    """
+    Tells the sampler and the dataset which epoch begins, which accelerate forgets after a resume.
 
-    def __init__(self, *listeners):
+    Args:
+        listeners (`Any`): of which those that have `set_epoch` are told.
+    """
+
+    def __init__(self, *listeners: Any) -> None:
         self.listeners = [listener for listener in listeners if hasattr(listener, "set_epoch")]
 
-    def on_epoch_begin(self, args, state, control, **kwargs):
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Tell them."""
         for listener in self.listeners:
             listener.set_epoch(math.floor(state.epoch + 1e-6))
 
 
 class EmoLlamaTrainer(Trainer):
     """
+    Trains an EmoLlama.
+
     Args:
         emotion_labels (`list[str]`, *optional*):
             Label set of the closed question that is asked at each evaluation; `config.emotion_labels` by default.
-        kwargs: of `Trainer`; `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
+        args, kwargs:
+            Of `Trainer`; its `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
             [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
     """
 
-    def __init__(self, *args, emotion_labels: list[str] | None = None, **kwargs):
+    def __init__(self, *args: Any, emotion_labels: list[str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.emotion_labels = emotion_labels or self.model.config.emotion_labels
-        self.train_sampler = None
+        self.emotion_labels: list[str] = emotion_labels or self.model.config.emotion_labels
+        self.train_sampler: EpochSampler | None = None
         if self.train_dataset is not None:
             self.train_sampler = EpochSampler(
                 self.train_dataset.emotions, self.args.class_balance, self.args.data_seed or self.args.seed
             )
             self.add_callback(EpochCallback(self.train_sampler, self.train_dataset))
 
-    def _get_train_sampler(self, train_dataset=None):
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler | None:
         return self.train_sampler
 
-    def create_optimizer(self, model=None):
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """As the base class, with the groups split by part where parts have learning rates of their own."""
         made = self.optimizer is None
-        optimizer = super().create_optimizer(*(() if model is None else (model,)))
+        optimizer: Optimizer = super().create_optimizer(*(() if model is None else (model,)))
         if not made or not self.args.rates:
             return optimizer
         parts = {id(p): part_of(name) for name, p in (self.model if model is None else model).named_parameters()}
@@ -63,20 +81,32 @@ class EmoLlamaTrainer(Trainer):
         optimizer.param_groups = groups
         return optimizer
 
-    def evaluation_loop(self, dataloader, *args, metric_key_prefix: str = "eval", **kwargs):
+    def evaluation_loop(
+        self, dataloader: DataLoader[Sample], *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
+    ) -> EvalLoopOutput:
         """As the base class, with the closed question's UAR and WAR beside the loss."""
-        output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
-        metrics = self.closed_set_metrics(dataloader.dataset)
+        output: EvalLoopOutput = super().evaluation_loop(
+            dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs
+        )
+        metrics = self.closed_set_metrics(cast(EmotionDataset, dataloader.dataset))
         output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in metrics.items()})
         return output
 
-    def closed_set_metrics(self, dataset) -> dict[str, float]:
-        """UAR and WAR of the likeliest label over all samples with an emotion; the processes share the work."""
-        emotions = dataset.emotions
-        known = [index for index, emotion in enumerate(emotions) if emotion is not None]
+    def closed_set_metrics(self, dataset: EmotionDataset) -> dict[str, float]:
+        """
+        UAR and WAR of the likeliest label over all samples with an emotion; the processes share the work.
+
+        Args:
+            dataset ([`EmotionDataset`])
+
+        Raises:
+            `InputError`: an emotion is not in the label set.
+        """
+        emotions = {index: emotion for index, emotion in enumerate(dataset.emotions) if emotion is not None}
+        known = list(emotions)
         if not known:
             return {}
-        strange = sorted({emotions[index] for index in known} - set(self.emotion_labels))
+        strange = sorted(set(emotions.values()) - set(self.emotion_labels))
         if strange:
             raise InputError(f"`emotion` is {', '.join(strange)}, which is none of {', '.join(self.emotion_labels)}.")
         size, processes = self.args.eval_batch_size, self.accelerator.num_processes
@@ -94,7 +124,7 @@ class EmoLlamaTrainer(Trainer):
             predicted = gather_object(predicted)
         best = dict(predicted)
         metrics = emotion_metrics(
-            [emotions[index] for index in known],
+            list(emotions.values()),
             [self.emotion_labels[best[index]] for index in known],
             self.emotion_labels,
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from transformers import TrainingArguments
+from transformers.trainer_pt_utils import AcceleratorConfig
 
 from ..input_error import InputError
 from .trainable_parts import PARTS
@@ -12,7 +13,10 @@ from .trainable_parts import PARTS
 class EmoLlamaTrainingArguments(TrainingArguments):
     """
     All of `TrainingArguments`, with defaults for EmoLlama: evaluation and a checkpoint each epoch, and the checkpoint
-    with the best UAR in the end.
+    with the best UAR in the end. What is new is said in the fields' help.
+
+    Raises:
+        `InputError`: a wrong learning rate of a part, or a setting that would lose visual inputs.
     """
 
     remove_unused_columns: bool = field(default=False, metadata={"help": "must stay off: samples are chats"})
@@ -35,9 +39,9 @@ class EmoLlamaTrainingArguments(TrainingArguments):
         default=0, metadata={"help": "stop after so many evaluations without a better one, 0 for never"}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        self.rates = {}
+        self.rates: dict[str, float] = {}
         for text in self.learning_rates:
             part, _, rate = text.partition("=")
             if part not in PARTS:
@@ -48,12 +52,13 @@ class EmoLlamaTrainingArguments(TrainingArguments):
                 raise InputError(f"`learning_rates` has {text!r}, whose rate is no number.") from None
         if self.remove_unused_columns:
             raise InputError("`remove_unused_columns` must stay off: it would remove the samples' chats.")
-        if self.accelerator_config.dispatch_batches:
+        accelerator: AcceleratorConfig = vars(self)["accelerator_config"]
+        if accelerator.dispatch_batches:
             raise InputError("`dispatch_batches` must stay off: visual inputs have one row a frame, not a sample.")
         # None would mean on for iterable datasets.
-        self.accelerator_config = replace(self.accelerator_config, dispatch_batches=False)
+        self.accelerator_config = replace(accelerator, dispatch_batches=False)
 
     @property
     def n_gpu(self) -> int:
         """At most one a process: DataParallel would cut visual inputs by rows. Several GPUs need several processes."""
-        return min(super().n_gpu, 1)
+        return int(min(super().n_gpu, 1))

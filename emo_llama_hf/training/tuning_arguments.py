@@ -10,7 +10,12 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 @dataclass
 class TuningArguments:
-    """Model, LoRA, parts that learn, augmentation and caches of a fine-tuning run; see the fields' help."""
+    """
+    Model, LoRA, parts that learn, augmentation and caches of a fine-tuning run; see the fields' help.
+
+    Raises:
+        `InputError`: a value is none of its choices, or two do not go together.
+    """
 
     model: str | None = field(
         default=None, metadata={"help": "folder or hub id (default: the one that comes with the package)"}
@@ -38,7 +43,7 @@ class TuningArguments:
         default=None, metadata={"help": "folder for vision features, computed once; not with --augment"}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise InputError(f"`dtype` must be one of {', '.join(DTYPES)}, got {self.dtype!r}.")
         if self.feature_cache and self.augment:

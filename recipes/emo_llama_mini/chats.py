@@ -17,7 +17,7 @@ from emo_llama_hf.processing.visual import Visual
 
 class Chats:
     """
-    Draws samples (see `emo_llama_hf.data.samples`) from a seed.
+    Draws samples (see [`emo_llama_hf.data.sample.Sample`]) from a seed.
 
     Args:
         faces (`list[tuple[Image, str]]`): face crops and their emotions.

@@ -15,6 +15,9 @@ def rows(path: Path) -> Iterator[Record]:
     Rows of the class folders (Angry, Disgust, ...) in `Train` and `Val`, `Train_AFEW` and `Val_AFEW`, or
     `Train_Aligned_Faces` and `Val_Aligned_Faces_new`, also where the latter lie inside the former.
 
+    Args:
+        path (`Path`): the folder that holds them.
+
     Raises:
         `FileNotFoundError`: there is no such folder.
     """

@@ -20,6 +20,9 @@ def rows(path: Path) -> Iterator[Record | RecordError]:
     Rows of `Manually_Annotated_file_lists/{training,validation}.csv` with the pictures of `Manually_Annotated_Images`
     (also inside `Manually_Annotated`), or of `{train,val}_set/images/N.jpg` with `annotations/N_exp.npy`.
 
+    Args:
+        path (`Path`): AffectNet's top folder.
+
     Raises:
         `FileNotFoundError`: neither is there.
     """

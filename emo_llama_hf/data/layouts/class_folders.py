@@ -19,7 +19,12 @@ SPLITS = {
 
 
 def rows(path: Path) -> Iterator[Record]:
-    """Rows of `path/LABEL/FILE` or `path/SPLIT/LABEL/FILE`, where SPLIT is train, val, validation, test, ..."""
+    """
+    Rows of `path/LABEL/FILE` or `path/SPLIT/LABEL/FILE`, where SPLIT is train, val, validation, test, ...
+
+    Args:
+        path (`Path`): the data set's folder.
+    """
     folders = subfolders(path)
     splits = {folder: SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in SPLITS}
     if splits:
@@ -32,7 +37,14 @@ def rows(path: Path) -> Iterator[Record]:
 
 
 def class_rows(folder: Path, root: Path, split: str | None) -> Iterator[Record]:
-    """What lies in one class folder: media files, and folders of frames; anything else is left alone."""
+    """
+    What lies in one class folder: media files, and folders of frames; anything else is left alone.
+
+    Args:
+        folder (`Path`): its name is the label.
+        root (`Path`): the data set's folder.
+        split (`str`, *optional*): of everything in it.
+    """
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
@@ -51,16 +63,31 @@ def class_rows(folder: Path, root: Path, split: str | None) -> Iterator[Record]:
 
 
 def subfolders(path: Path) -> list[Path]:
-    """Visible folders in `path`, by name."""
+    """
+    Visible folders in `path`, by name.
+
+    Args:
+        path (`Path`): a folder.
+    """
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def is_media(name: str) -> bool:
-    """Whether a file of this name should be a picture or clip."""
+    """
+    Whether a file of this name should be a picture or clip.
+
+    Args:
+        name (`str`): with its suffix.
+    """
     return (mimetypes.guess_type(name)[0] or "").startswith(("image/", "video/"))
 
 
 def is_video_name(name: str) -> bool:
-    """Whether a file of this name should be a clip."""
+    """
+    Whether a file of this name should be a clip.
+
+    Args:
+        name (`str`): with its suffix.
+    """
     kind = mimetypes.guess_type(name)[0] or ""
     return kind.startswith("video/") or kind == "image/gif"

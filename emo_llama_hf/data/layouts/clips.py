@@ -6,12 +6,26 @@ from ...input_error import InputError
 
 
 def find_clip(candidates: list[Path]) -> Path:
-    """The first that is there, otherwise the first, which will be reported as missing."""
+    """
+    The first that is there, otherwise the first, which will be reported as missing.
+
+    Args:
+        candidates (`list[Path]`): where a clip may lie; at least one.
+    """
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def find_folder(path: Path, names: list[str]) -> Path:
-    """The first of these folders in `path`. Raises `FileNotFoundError` with all their names if there is none."""
+    """
+    The first of these folders that is there.
+
+    Args:
+        path (`Path`): the folder to look in.
+        names (`list[str]`): of folders, the usual one first.
+
+    Raises:
+        `FileNotFoundError`: there is none.
+    """
     for name in names:
         if (path / name).is_dir():
             return path / name
@@ -19,6 +33,14 @@ def find_folder(path: Path, names: list[str]) -> Path:
 
 
 def check_fold(fold: int) -> None:
-    """Raises `InputError` for a fold that a five-fold data set does not have."""
+    """
+    Check the number of a fold.
+
+    Args:
+        fold (`int`): from 1 to 5.
+
+    Raises:
+        `InputError`: a five-fold data set has no such fold.
+    """
     if fold not in range(1, 6):
         raise InputError(f"`fold` must be from 1 to 5, got {fold}.")

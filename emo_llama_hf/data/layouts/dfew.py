@@ -13,6 +13,10 @@ def rows(path: Path, fold: int = 1) -> Iterator[Record | RecordError]:
     Rows of `EmoLabel_DataSplit/{train,test}(single-labeled)/set_{fold}.csv` (video_name, label), with the clips of
     `Clip/original/1.mp4` (also in part folders), `Clip/clip_224x224_avi/00001.avi`, `Clip/clip_224x224/00001/*.jpg` or
     `Clip/clip_224x224_16f/00001/*.jpg`, whichever is there.
+
+    Args:
+        path (`Path`): DFEW's folder.
+        fold (`int`, *optional*, defaults to 1): from 1 to 5.
     """
     check_fold(fold)
     folder = find_folder(path, ["EmoLabel_DataSplit"])

@@ -16,7 +16,12 @@ USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"
 
 
 def rows(path: Path) -> Iterator[Record | RecordError]:
-    """Rows of `fer2013.csv` (emotion, pixels, Usage); `path` is that file or its folder."""
+    """
+    Rows of `fer2013.csv` (emotion, pixels, Usage); `path` is that file or its folder.
+
+    Args:
+        path (`Path`): the file or its folder.
+    """
     table = path / "fer2013.csv" if path.is_dir() else path
     for number, row, item in table_rows(table):
         try:
@@ -27,8 +32,13 @@ def rows(path: Path) -> Iterator[Record | RecordError]:
             yield RecordError(row, f"must have emotion, pixels and Usage: {error}")
 
 
-def table_rows(table: Path) -> Iterator[tuple[int, str, dict]]:
-    """Number, place and columns of each row of a CSV file, column names stripped."""
+def table_rows(table: Path) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """
+    Number, place and columns of each row of a CSV file, column names stripped.
+
+    Args:
+        table (`Path`): the file.
+    """
     with open(table, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
         for number, item in enumerate(reader):
@@ -36,7 +46,15 @@ def table_rows(table: Path) -> Iterator[tuple[int, str, dict]]:
 
 
 def png_of_pixels(text: str) -> bytes:
-    """A PNG file of 48x48 grey levels written in rows, with spaces between them."""
+    """
+    A PNG file of 48x48 grey levels written in rows, with spaces between them.
+
+    Args:
+        text (`str`): 2304 numbers from 0 to 255.
+
+    Raises:
+        `InputError`: other numbers, or another number of them.
+    """
     levels = np.array(text.split(), dtype=np.int64)
     if levels.size != SIDE * SIDE or levels.min() < 0 or levels.max() > 255:
         raise InputError(f"pixels must be {SIDE * SIDE} levels from 0 to 255, got {levels.size}")

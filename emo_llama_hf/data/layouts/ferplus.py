@@ -16,6 +16,9 @@ def rows(path: Path) -> Iterator[Record | RecordError]:
     Rows of `fer2013new.csv`, with the faces of `fer2013.csv` beside it, row by row, or else of the pictures that the
     authors' script writes (`FER2013Train/fer0000000.png`, also in `data`). Rows without a file name show no face and
     are left out, as the authors do.
+
+    Args:
+        path (`Path`): the folder of both files.
     """
     votes = path / "fer2013new.csv"
     faces = path / "fer2013.csv"
@@ -42,7 +45,12 @@ def rows(path: Path) -> Iterator[Record | RecordError]:
 
 
 def majority(votes: dict[str, int]) -> str:
-    """What more than half of the votes say, single votes left out; `"unknown"` where they do not agree (the paper)."""
+    """
+    What more than half of the votes say, single votes left out; `"unknown"` where they do not agree (the paper).
+
+    Args:
+        votes (`dict[str, int]`): for each label.
+    """
     counted = {vote: number if number > 1 else 0 for vote, number in votes.items()}
     winner = max(counted, key=counted.__getitem__)
     return winner if counted[winner] > sum(counted.values()) / 2 else "unknown"

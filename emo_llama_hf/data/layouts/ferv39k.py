@@ -11,6 +11,10 @@ def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError
     """
     Rows of `4_setups/{setup}/train_*.csv` and `test_*.csv`, lines such as `Action/Happy/0267 Happy`, with the face
     frames of `2_ClipsforFaceCrop`, or else the scene frames of `3_ClipsforScenImages`.
+
+    Args:
+        path (`Path`): FERV39k's folder.
+        setup (`str`, *optional*, defaults to `"All_scenes"`): folder of `4_setups`.
     """
     lists = find_folder(path, [f"4_setups/{setup}"])
     clips = find_folder(path, ["2_ClipsforFaceCrop", "3_ClipsforScenImages"])

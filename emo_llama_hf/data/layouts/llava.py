@@ -3,12 +3,13 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
 import ijson
 
+from ...chat_message import ChatMessage, ChatPart, VisualKind
 from ...input_error import InputError
 from ..record import Record, RecordError
 
@@ -19,12 +20,19 @@ UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as `surro
 MARK = "\ufdd0"  # stands for them on their way through the parser; Unicode keeps it out of texts
 
 
+LlavaTurn = TypedDict("LlavaTurn", {"from": str, "value": str})
+
+
 def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | RecordError]:
     """
     Rows of a file; files that it names are relative to `root`, by default its own folder.
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
     with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes` and `split`.
+
+    Args:
+        path (`Path`): the file.
+        root (`str` or `Path`, *optional*): what paths are relative to; the file's folder by default.
     """
     root = Path(root) if root is not None else path.parent
     for number, (row, item) in enumerate(_items(path)):
@@ -75,7 +83,7 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         raise TypeError(f"must be an object, got {type(item).__name__}")
     if ("image" in item) == ("video" in item):
         raise InputError("must have `image` or `video`, and not both")
-    kind = "video" if "video" in item else "image"
+    kind: VisualKind = "video" if "video" in item else "image"
     visual = item[kind]
     if not isinstance(visual, str) or not visual:
         raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
@@ -97,7 +105,7 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
     )
 
 
-def chat_messages(turns: list[dict], kind: str) -> list[dict]:
+def chat_messages(turns: object, kind: VisualKind) -> list[ChatMessage]:
     """
     LLaVA's turns as transformers' chat messages that show the visual once; it is put first where no turn shows it.
 
@@ -110,7 +118,8 @@ def chat_messages(turns: list[dict], kind: str) -> list[dict]:
     """
     if not isinstance(turns, list) or not turns:
         raise InputError("`conversations` must be a list of turns, and not empty")
-    messages: list[dict] = []
+    messages: list[ChatMessage] = []
+    asked: list[list[ChatPart]] = []
     shown = 0
     for turn in turns:
         if not isinstance(turn, dict):
@@ -119,29 +128,39 @@ def chat_messages(turns: list[dict], kind: str) -> list[dict]:
         text = turn.get("value", turn.get("content"))
         if role is None or not isinstance(text, str):
             raise InputError(f"a turn must have `from` ({', '.join(ROLES)}) and text as `value`, got {turn!r}")
-        parts: list[dict] = []
+        parts: list[ChatPart] = []
         if role == "user":
             found = len(PLACEHOLDER.findall(text))
             shown += found
             if found:
                 parts.append({"type": kind})
                 text = PLACEHOLDER.sub(" ", text)
-        messages.append({"role": role, "content": [*parts, {"type": "text", "text": text.strip()}]})
+        parts.append({"type": "text", "text": text.strip()})
+        messages.append({"role": role, "content": parts})
+        if role == "user":
+            asked.append(parts)
     roles = [message["role"] for message in messages if message["role"] != "system"]
     if roles != ["user", "assistant"] * (len(roles) // 2) or not roles:
         raise InputError(f"`conversations` must be human and gpt in turn, got {', '.join(roles) or 'no turn'}")
     if shown > 1:
         raise InputError(f"`conversations` shows {shown} visuals, but an item has one")
     if not shown:
-        next(message for message in messages if message["role"] == "user")["content"].insert(0, {"type": kind})
+        asked[0].insert(0, {"type": kind})
     return messages
 
 
-def llava_turns(messages: list[dict]) -> list[dict]:
-    """The inverse of [`chat_messages`]: `<image>` or `<video>` before the text that is about it."""
+def llava_turns(messages: Iterable[ChatMessage]) -> list[LlavaTurn]:
+    """
+    The inverse of [`chat_messages`]: `<image>` or `<video>` before the text that is about it.
+
+    Args:
+        messages (`Iterable[dict]`): chat messages.
+    """
     speakers = {"user": "human", "assistant": "gpt", "system": "system"}
-    turns = []
+    turns: list[LlavaTurn] = []
     for message in messages:
-        texts = [part["text"] if part["type"] == "text" else f"<{part['type']}>" for part in message["content"]]
+        content = message["content"]
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts = [part["text"] if part["type"] == "text" else f"<{part['type']}>" for part in parts]
         turns.append({"from": speakers[message["role"]], "value": "\n".join(texts)})
     return turns

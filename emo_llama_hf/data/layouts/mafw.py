@@ -13,6 +13,11 @@ def rows(path: Path, fold: int = 1, subset: str = "single/no_caption") -> Iterat
     """
     Rows of `Train & Test Set/{subset}/set_{fold}/{train,test}.txt`, lines such as `00001.mp4 happiness`, with the
     clips of `data/clips`, or else the frames of `data/frames/00001`.
+
+    Args:
+        path (`Path`): MAFW's folder.
+        fold (`int`, *optional*, defaults to 1): from 1 to 5.
+        subset (`str`, *optional*, defaults to `"single/no_caption"`): which of the lists.
     """
     check_fold(fold)
     lists = find_folder(path, [f"{name}/{subset}/set_{fold}" for name in LIST_FOLDERS])

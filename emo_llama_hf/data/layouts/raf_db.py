@@ -17,7 +17,9 @@ def rows(path: Path, aligned: bool = True) -> Iterator[Record | RecordError]:
     pictures of `Image/aligned` or, without `aligned`, `Image/original`; perceived gender, race and age from
     `Annotation/manual` where that is there.
 
-    `path` is the folder `basic`, or the one that holds it.
+    Args:
+        path (`Path`): the folder `basic`, or the one that holds it.
+        aligned (`bool`, *optional*, defaults to `True`): whether aligned faces are read, or the original pictures.
     """
     if (path / "basic").is_dir():
         path = path / "basic"

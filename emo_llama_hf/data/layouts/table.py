@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...input_error import InputError
 from ..record import Record, RecordError
@@ -29,12 +30,12 @@ def rows(
 
     Args:
         path (`Path`): the file.
-        root (`str`, *optional*): what paths are relative to; the file's folder by default.
+        root (`str` or `Path`, *optional*): what paths are relative to; the file's folder by default.
         visual_column, emotion_column (`str`, *optional*):
             By default the first of `VISUAL_COLUMNS` and of `EMOTION_COLUMNS` that is there; emotions may be missing.
             A visual is a path, or in Parquet bytes, or a struct of `bytes` and `path` as `datasets` writes.
         id_column (`str`, *optional*): by default `id` if there is one, otherwise the row's number.
-        split_column (`str`): where the split stands, if anywhere.
+        split_column (`str`, *optional*, defaults to `"split"`): where the split stands, if anywhere.
         attribute_columns (`list[str]`, *optional*): by default those of age, gender and race that are there.
 
     Raises:
@@ -72,12 +73,12 @@ def rows(
         )
 
 
-def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
+def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[str, Any]]]]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with open(path, encoding="utf-8-sig", newline="") as file:
         names = next(csv.reader(file, delimiter=delimiter), [])
 
-    def items() -> Iterator[tuple[int, int, dict]]:
+    def items() -> Iterator[tuple[int, int, dict[str, Any]]]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter=delimiter)
             for number, item in enumerate(reader):
@@ -86,7 +87,7 @@ def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
     return names, items()
 
 
-def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
+def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[str, Any]]]]:
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
@@ -94,7 +95,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
     with ParquetFile(path) as file:
         names = file.schema_arrow.names
 
-    def items() -> Iterator[tuple[int, int, dict]]:
+    def items() -> Iterator[tuple[int, int, dict[str, Any]]]:
         number = 0
         with ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH_ROWS):
@@ -113,7 +114,7 @@ def _column(given: str | None, names: list[str], usual: tuple[str, ...], path: P
     return given
 
 
-def _visual(value, folder: Path) -> tuple[str | bytes, bool]:
+def _visual(value: Any, folder: Path) -> tuple[str | bytes, bool]:
     name = ""
     if isinstance(value, dict):
         name = value.get("path") or ""

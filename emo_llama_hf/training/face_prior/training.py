@@ -4,6 +4,7 @@ import math
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_model, save_model
@@ -11,14 +12,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, get_last_checkpoint
 
 from ...modeling.modeling_face_prior import EmoLlamaFacePriorModel
 from ..loss_curve import LossCurveCallback
 from ..trainable_parts import stay_in_eval
 from .batches import FaceBatches
-from .crops import FaceCrops
+from .crops import FaceCrop, FaceCrops
 
 AVERAGE_FILE = "average.safetensors"
 
@@ -32,8 +33,8 @@ class FaceMapForTraining(nn.Module):
         face_prior ([`EmoLlamaFacePriorModel`])
         classes (`dict[str, int]`): number of classes of each task.
         weights (`dict[str, float]`, *optional*): how much each task's loss counts; 1 if it is not there.
-        dropout (`float`): of the heads' input.
-        label_smoothing (`float`)
+        dropout (`float`, *optional*, defaults to 0.3): of the heads' input.
+        label_smoothing (`float`, *optional*, defaults to 0.1)
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class FaceMapForTraining(nn.Module):
         weights: dict[str, float] | None = None,
         dropout: float = 0.3,
         label_smoothing: float = 0.1,
-    ):
+    ) -> None:
         super().__init__()
         self.face_prior = face_prior
         self.tasks = list(classes)
@@ -56,11 +57,15 @@ class FaceMapForTraining(nn.Module):
         self.weights = weights or {}
         self.label_smoothing = label_smoothing
 
-    def forward(self, pixel_values: torch.Tensor, landmarks=None, **targets: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, pixel_values: torch.Tensor, landmarks: torch.Tensor | None = None, **targets: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """
+        Look at F crops.
+
         Args:
             pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`)
-            landmarks: not learned in this stage.
+            landmarks (`torch.FloatTensor`, *optional*): not learned in this stage.
             targets (`torch.FloatTensor` of shape `(F, classes)`):
                 Of each task a distribution over its classes, all zero where the class is unknown.
 
@@ -84,7 +89,7 @@ class FaceTasksForTraining(nn.Module):
         face_prior ([`EmoLlamaFacePriorModel`])
         weights (`dict[str, float]`, *optional*):
             How much each task's loss counts; 1 if it is not there, but 20 for the landmarks.
-        label_smoothing (`float`)
+        label_smoothing (`float`, *optional*, defaults to 0)
     """
 
     def __init__(
@@ -92,7 +97,7 @@ class FaceTasksForTraining(nn.Module):
         face_prior: EmoLlamaFacePriorModel,
         weights: dict[str, float] | None = None,
         label_smoothing: float = 0.0,
-    ):
+    ) -> None:
         super().__init__()
         self.face_prior = face_prior
         self.weights = {"landmarks": 20.0, **(weights or {})}
@@ -108,6 +113,8 @@ class FaceTasksForTraining(nn.Module):
         self, pixel_values: torch.Tensor, landmarks: torch.Tensor, **targets: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """
+        Look at F crops.
+
         Args:
             pixel_values, targets: see [`FaceMapForTraining`]; targets of tasks that the face prior has no head for
                 (the emotion) are passed over.
@@ -132,7 +139,15 @@ def weighted_loss(
     weights: dict[str, float],
     label_smoothing: float,
 ) -> torch.Tensor:
-    """Sum of the [`class_loss`] of each task that has logits, times the task's weight; 1 if it is not there."""
+    """
+    Sum of the [`class_loss`] of each task that has logits, times the task's weight.
+
+    Args:
+        logits (`dict[str, torch.FloatTensor]` of shapes `(F, classes)`)
+        targets (`dict[str, torch.FloatTensor]` of shapes `(F, classes)`): see [`FaceMapForTraining`].
+        weights (`dict[str, float]`): 1 for a task that is not there.
+        label_smoothing (`float`)
+    """
     losses = [
         weights.get(task, 1) * class_loss(values, targets[task], label_smoothing) for task, values in logits.items()
     ]
@@ -141,8 +156,12 @@ def weighted_loss(
 
 def class_loss(logits: torch.Tensor, target: torch.Tensor, label_smoothing: float) -> torch.Tensor:
     """
-    Cross-entropy of logits (F, classes) with distributions (F, classes), over the rows whose class is known, as a mean
-    over all rows.
+    Cross-entropy over the rows whose class is known, as a mean over all rows.
+
+    Args:
+        logits (`torch.FloatTensor` of shape `(F, classes)`)
+        target (`torch.FloatTensor` of shape `(F, classes)`): distributions, all zero where the class is unknown.
+        label_smoothing (`float`)
     """
     weight = target.sum(1, keepdim=True)
     target = (1 - label_smoothing) * target + label_smoothing * weight / target.shape[1]
@@ -156,23 +175,26 @@ class FacePriorTrainer(Trainer):
     Args:
         average_decay (`float`): share of the average that stays at each step.
         eval_batches ([`FaceBatches`]): makes the batches of an evaluation.
-        kwargs: of `Trainer`.
+        args, kwargs (`Any`): of `Trainer`.
     """
 
-    def __init__(self, *args, average_decay: float, eval_batches: FaceBatches, **kwargs):
+    def __init__(self, *args: Any, average_decay: float, eval_batches: FaceBatches, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(average_decay), use_buffers=True)
         self.eval_batches = eval_batches
         self.add_callback(_AverageCallback(self))
 
-    def get_eval_dataloader(self, eval_dataset=None):
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[FaceCrop]:
+        """As the base class, with batches in which nothing is changed."""
         train_batches, self.data_collator = self.data_collator, self.eval_batches  # type: ignore[has-type]
         try:
-            return super().get_eval_dataloader(eval_dataset)
+            loader: DataLoader[FaceCrop] = super().get_eval_dataloader(eval_dataset)
+            return loader
         finally:
             self.data_collator = train_batches
 
-    def evaluation_loop(self, *args, **kwargs):
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """As the base class, of the averaged weights."""
         trained = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average.module.state_dict())
         try:
@@ -184,18 +206,22 @@ class FacePriorTrainer(Trainer):
 class _AverageCallback(TrainerCallback):
     """Moves the average along, and keeps it with the checkpoints for a resume."""
 
-    def __init__(self, trainer: FacePriorTrainer):
+    def __init__(self, trainer: FacePriorTrainer) -> None:
         self.trainer = trainer
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if state.global_step:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             load_model(self.trainer.average, checkpoint / AVERAGE_FILE)
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self.trainer.average.update_parameters(self.trainer.model)
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and checkpoint.is_dir():
             save_model(self.trainer.average, str(checkpoint / AVERAGE_FILE))
@@ -217,7 +243,7 @@ def train_face_prior(
         arguments (`TrainingArguments`): with `resume_from_checkpoint` a run that was stopped goes on.
         train_crops, eval_crops ([`FaceCrops`])
         batches ([`FaceBatches`]): how training crops are changed at random.
-        average_decay (`float`): of the moving average of the weights.
+        average_decay (`float`, *optional*, defaults to 0.998): of the moving average of the weights.
 
     Returns:
         The trainer, whose `evaluate()` gives each task's accuracy.
@@ -256,10 +282,13 @@ def taught(
             Trained stages, on one device; what they believe of a crop and of its mirror image is averaged.
         batches ([`FaceBatches`]): has the normalization of the pixels; the teachers see crops as they are.
         share (`float`): weight of the teachers' belief; that of a label is 1 - `share`.
-        batch_size (`int`): crops looked at in one go.
+        batch_size (`int`, *optional*, defaults to 256): crops looked at in one go.
+
+    Returns:
+        [`FaceCrops`], with other targets.
     """
     believed: dict[str, list[torch.Tensor]] = {task: [] for task in crops.targets}
-    loader = DataLoader(crops, batch_size, collate_fn=batches.plain())  # type: ignore[arg-type]
+    loader = DataLoader(crops, batch_size, collate_fn=batches.plain())
     device = next(teachers[0].parameters()).device
     for batch in tqdm(loader, "teachers", unit=" batches"):
         seen = {name: values.to(device) for name, values in batch.items()}

@@ -1,0 +1,52 @@
+"""What an evaluation asks: anything that answers the closed question."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypedDict
+
+import torch
+
+from ..processing.prompts import Attributes
+from ..processing.visual import Visual
+
+
+class Answer(TypedDict, total=False):
+    """
+    What a predictor says of one visual: either `error`, or all of the others.
+
+    Args:
+        answer (`str`): in words.
+        scores (`dict[str, float]`): probability of each label.
+        perceived (`dict[str, str]`): perceived age, gender and race, where the predictor perceives them.
+        error (`str`): why there is no answer.
+    """
+
+    answer: str
+    scores: dict[str, float]
+    perceived: dict[str, str]
+    error: str
+
+
+class Predictor(Protocol):
+    """
+    Anything that answers the closed question about pictures and clips.
+
+    Attributes:
+        device (`torch.device`): where it computes.
+        labels (`list[str]`): the label set.
+    """
+
+    device: torch.device
+    labels: list[str]
+
+    def __call__(self, visuals: list[Visual], attributes: Sequence[Attributes | None]) -> list[Answer]:
+        """
+        Ask the closed question about each.
+
+        Args:
+            visuals (`list[Visual]`): B pictures and clips.
+            attributes (`list[dict | None]`): what is known of the person in each.
+
+        Returns:
+            `list[Answer]`, one for each visual.
+        """
+        ...

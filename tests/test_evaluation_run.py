@@ -174,6 +174,15 @@ class TestEmoLlama:
         assert set(found["scores"]) == set(EMOTIONS)
         assert processor.to_dict() == before
 
+    def test_samples_that_cannot_be_asked_about_say_why(self, ours, tmp_path):
+        blind = {**sample(None, "happy", id="blind"), "emotion": "happy"}
+        crowd = sample(picture(), "happy", id="crowd", attributes=[{"age": "20-29"}, None])
+        predictor, processor = load_predictor(ours, EMOTIONS, device="cpu", max_new_tokens=2)
+        report = evaluate(predictor, [blind, crowd, *face_samples(1)], processor, tmp_path, progress=False)
+        results = results_in(tmp_path)
+        assert report["errors"] == 2 and "nothing to look at" in results["blind"]["error"]
+        assert "`attributes` has 2 entries for 1 visuals" in results["crowd"]["error"]
+
     @pytest.mark.parametrize(
         ("samples", "words"),
         [

@@ -143,3 +143,20 @@ def attributes_of(processor: EmoLlamaProcessor, sample: Sample, visuals: int) ->
     if len(rows) != visuals:
         raise InputError(f"`attributes` has {len(rows)} entries for {visuals} visuals: give one for each.")
     return [row and {name: row[name] for name in row if name in processor.prompt.attribute_phrases} for row in rows]
+
+
+def last_visual(processor: EmoLlamaProcessor, sample: Sample) -> tuple[Visual, Attributes | None]:
+    """
+    What the closed question is about: the last visual of a sample, and what is to be written about the person in it.
+
+    Args:
+        processor ([`EmoLlamaProcessor`])
+        sample ([`Sample`])
+
+    Raises:
+        `InputError`: the sample shows nothing, or [`load_visuals`] or [`attributes_of`] refuse it.
+    """
+    visuals = load_visuals(processor, sample)
+    if not visuals:
+        raise InputError("A sample has an `emotion`, but nothing to look at: give it a picture or clip.")
+    return visuals[-1], attributes_of(processor, sample, len(visuals))[-1]

@@ -8,7 +8,7 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from ..data.sample import Sample
-from ..data.samples import load_visuals, visual_parts
+from ..data.samples import last_visual, visual_parts
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
@@ -88,7 +88,7 @@ def evaluate(
 def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, Sample]) -> list[ResultEntry]:
     """A journal entry for each sample; one that cannot be read has an `error`."""
     entries: dict[str, ResultEntry] = {}
-    visuals: dict[str, Visual] = {}
+    shown: dict[str, tuple[Visual, Attributes | None]] = {}
     for name, sample in samples.items():
         parts = visual_parts(sample["messages"])
         entries[name] = {
@@ -98,12 +98,11 @@ def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, 
             "kind": "dynamic" if parts and parts[-1]["type"] == "video" else "static",
         }
         try:
-            (*_, visuals[name]) = load_visuals(processor, sample)
+            shown[name] = last_visual(processor, sample)
         except (OSError, ValueError) as error:
             entries[name]["error"] = str(error)
-    known = [_known(processor, samples[name]) for name in visuals]
-    results = predictor(list(visuals.values()), known) if visuals else []
-    for name, result in zip(visuals, results, strict=True):
+    visuals, known = [visual for visual, _ in shown.values()], [attributes for _, attributes in shown.values()]
+    for name, result in zip(shown, predictor(visuals, known) if visuals else [], strict=True):
         said = _last(samples[name].get("attributes"))
         if "error" in result:
             entries[name]["error"] = result["error"]
@@ -112,15 +111,6 @@ def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, 
         # Who somebody is said to be comes before who the model takes them for.
         entries[name]["attributes"] = {**result.get("perceived", {}), **_without_probabilities(said)}
     return list(entries.values())
-
-
-def _known(processor: EmoLlamaProcessor, sample: Sample) -> Attributes | None:
-    """What may be written into the prompt about the person in the last visual."""
-    return {
-        name: value
-        for name, value in _last(sample.get("attributes")).items()
-        if name in processor.prompt.attribute_phrases
-    } or None
 
 
 def _last(attributes: Attributes | list[Attributes | None] | None) -> Attributes:

@@ -7,8 +7,7 @@ from transformers import PreTrainedModel
 from ..closed_set.label_scores import label_scores
 from ..closed_set.question import closed_prompt
 from ..data.sample import Sample
-from ..data.samples import attributes_of, load_visuals
-from ..input_error import InputError
+from ..data.samples import last_visual
 from .data_collator import EmoLlamaDataCollator
 
 
@@ -32,19 +31,13 @@ def closed_set_scores(
         `InputError`: a sample shows nothing, or has another number of attributes than of visuals.
     """
     processor = collator.processor
-    loaded = [load_visuals(processor, sample) for sample in samples]
-    lasts = [visuals[-1:] for visuals in loaded]
-    if not all(lasts):
-        raise InputError("A sample has an `emotion`, but nothing to look at: give it a picture or clip.")
-    attributes = [
-        attributes_of(processor, sample, len(visuals))[-1:] for sample, visuals in zip(samples, loaded, strict=True)
-    ]
-    prompts = [closed_prompt(processor, "video" if last.is_video else "image", labels) for (last,) in lasts]
-    visuals = [last for (last,) in lasts]
+    shown = [last_visual(processor, sample) for sample in samples]
+    visuals, attributes = [visual for visual, _ in shown], [values for _, values in shown]
+    prompts = [closed_prompt(processor, "video" if visual.is_video else "image", labels) for visual in visuals]
     inputs = processor.text_inputs(
         prompts,
         visuals,
-        attributes=[values for (values,) in attributes],
+        attributes=attributes,
         padding=True,
         padding_side="right",
         return_tensors="pt",
@@ -54,4 +47,5 @@ def closed_set_scores(
         **{name: value.to(model.device) for name, value in inputs.items()}, use_cache=False, logits_to_keep=1
     )
     embeds = outputs.image_hidden_states.split([len(v.frames) * processor.tokens_per_frame for v in visuals])
-    return label_scores(model, processor, prompts, lasts, list(embeds), labels, attributes)
+    rows = [[visual] for visual in visuals]
+    return label_scores(model, processor, prompts, rows, list(embeds), labels, [[values] for values in attributes])

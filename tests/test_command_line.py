@@ -1,15 +1,16 @@
 """What holds for all commands: one dialect, one place for errors, completion."""
 
+import inspect
 import os
 import subprocess
 import sys
 
 import pytest
-from typer.core import TyperCommand, TyperOption
+import typer
+from typer.core import TyperCommand
 from typer.main import get_command
 
 from emo_llama_hf.command_line import main as cli
-from emo_llama_hf.command_line.command import Run
 from emo_llama_hf.command_line.model_options import ModelOptions
 from emo_llama_hf.command_line.train import OURS, _parser
 from emo_llama_hf.input_error import InputError
@@ -19,7 +20,7 @@ from emo_llama_hf.processing.media_source import UnreadableMediaError
 
 COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
 # What the same option may rightly have another value of: one picture after another is how a person reads answers.
-OTHER_DEFAULTS = {"--batch-size"}
+OTHER_DEFAULTS = {"batch_size"}
 # Words that once meant what others mean now.
 GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--output-dir", "--output_dir"}
 
@@ -30,22 +31,17 @@ def test_the_commands():
 
 
 def test_an_option_is_the_same_everywhere():
+    """Type, name and help stand in one annotation, the default in each command's signature."""
     seen = {}
-    for name, command in COMMANDS.items():
-        for parameter in command.params:
-            assert parameter.help, f"{name} {parameter.opts}"
-            words = parameter.opts if isinstance(parameter, TyperOption) else [parameter.metavar]
-            default = None if set(words) & OTHER_DEFAULTS else parameter.default
-            meaning = (
-                parameter.name,
-                parameter.type_descriptor.annotation,
-                default,
-                parameter.help,
-                parameter.required,
-            )
-            for word in words:
-                assert seen.setdefault(word, meaning) == meaning, f"{name} {word}"
-    options = {word for word in seen if word.startswith("-")}
+    for command in cli.app.registered_commands:
+        for name, parameter in inspect.signature(command.callback).parameters.items():
+            default = None if name in OTHER_DEFAULTS else parameter.default
+            assert seen.setdefault(name, (parameter.annotation, default)) == (parameter.annotation, default), name
+    assert all(annotation is typer.Context or annotation.__metadata__[0].help for annotation, _ in seen.values())
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
+    names = {word: parameter.name for parameter in parameters for word in parameter.opts}
+    assert all(names[word] == parameter.name for parameter in parameters for word in parameter.opts)
+    options = {word for word in names if word.startswith("--")}
     assert not options & GONE and not any("_" in word or word != word.lower() for word in options)
 
 
@@ -96,12 +92,34 @@ def test_bugs_keep_their_traceback(monkeypatch, error):
         cli.main(["info"])
 
 
-def test_messages_name_options():
-    run = Run(command=COMMANDS["train"])
-    text = "`path` and `label_map` of `eval_data`, `output`; `bf16` and `nothing` are none"
-    expected = "DATA and --label-map of --eval-data, --output; `bf16` and `nothing` are none"
-    assert cli._in_options(InputError(text), run) == expected
-    assert cli._in_options(InputError(), Run()) == "InputError"
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "nowhere", "--output", "o", "--faces", "f"], "DATA: nowhere is not there"),
+        (["evaluate", ".", "--output", "o", "--layout", "heap"], "--layout must be one of"),
+        (["prepare", "nowhere", "--no-attributes"], "DATA: nowhere is not there"),
+        (["instruct", ".", "--output", "o", "--label-map", "moods"], "--label-map: 'moods' is neither"),
+        (["convert", "nowhere", "--output", "o"], "There is no folder nowhere"),
+        (["train", "nowhere", "--output", "o"], "DATA: nowhere is not there"),
+        (["train", "x", "--output", "o", "--feature-cache", "c", "--augment"], "--feature-cache keeps"),
+        (["train", "x", "--output", "o", "--remove-unused-columns"], "--remove-unused-columns must stay off"),
+        (["info", "--model", "nowhere/x"], "--model: 'nowhere/x' cannot be loaded"),
+    ],
+)
+def test_messages_name_options(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"emo-llama: {words}")
+
+
+def test_an_error_without_words(monkeypatch, capsys):
+    def fail(self):
+        raise InputError
+
+    monkeypatch.setattr(ModelOptions, "pipeline", fail)
+    assert cli.main(["info"]) == 1
+    assert capsys.readouterr().err == "emo-llama: InputError\n"
 
 
 def test_completion(monkeypatch, capsys):

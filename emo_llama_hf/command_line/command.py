@@ -2,12 +2,11 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 
 @dataclass
@@ -17,17 +16,19 @@ class Run:
 
     Attributes:
         debug (`bool`): whether an error shows its traceback.
-        command (`TyperCommand`, *optional*): the command that was named.
+        options (`dict[str, str]`): how an argument of Python is written there: `model` as --model, `path` as DATA.
     """
 
     debug: bool = False
-    command: TyperCommand | TyperGroup | None = None
+    options: dict[str, str] = field(default_factory=dict)
 
 
 def _note(context: typer.Context, debug: bool) -> bool:
     if isinstance(context.obj, Run):  # a shell that completes a command has none
         context.obj.debug |= debug
-        context.obj.command = context.command  # type: ignore[assignment]  # of typer's own classes, all of them
+        for parameter in context.command.params:
+            word = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+            context.obj.options[str(parameter.name)] = word or str(parameter.name)
     return debug
 
 
@@ -51,7 +52,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     for name, parameter in inspect.signature(function).parameters.items():
         if name in groups:
             inner = get_type_hints(groups[name], include_extras=True)
-            parameters += [_parameter(field, inner[field.name]) for field in fields(groups[name])]
+            parameters += [_parameter(option, inner[option.name]) for option in fields(groups[name])]
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
     parameters.append(inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug))
@@ -60,7 +61,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     def flat(**options: Any) -> None:
         options.pop("debug")
         for name, group in groups.items():
-            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+            options[name] = group(**{option.name: options.pop(option.name) for option in fields(group)})
         raise typer.Exit(function(**options))
 
     del flat.__wrapped__
@@ -69,10 +70,10 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     return flat
 
 
-def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
-    default = field.default if field.default_factory is MISSING else field.default_factory()
+def _parameter(option: Field[Any], annotation: Any) -> inspect.Parameter:
+    default = option.default if option.default_factory is MISSING else option.default_factory()
     return inspect.Parameter(
-        field.name,
+        option.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is MISSING else default,
         annotation=annotation,

@@ -55,9 +55,9 @@ class DataOptions:
         Raises:
             `InputError`, `FileNotFoundError`: see [`Records`] and [`FaceCache`].
         """
+        records = self.records(**settings)
         folder = faces or default_cache(self.path)
-        prepared = FaceCache(folder) if faces or folder.is_dir() else None
-        return samples_of(self.records(**settings), labels, prepared)
+        return samples_of(records, labels, FaceCache(folder) if faces or folder.is_dir() else None)
 
 
 def _setting(text: str) -> tuple[str, object]:

@@ -63,9 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _in_options(error: Exception, run: Run) -> str:
-    """The error in one line, with the command's options where it names arguments: `model` as --model."""
-    options = {}
-    for parameter in run.command.params if run.command is not None else ():
-        options[parameter.name] = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.metavar
+    """The error in one line, with options of the command line where it names arguments."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return re.sub(r"`(\w+)`", lambda found: options.get(found[1]) or found[0], text)
+    return re.sub(r"`(\w+)`", lambda found: run.options.get(found[1], found[0]), text)

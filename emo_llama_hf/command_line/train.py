@@ -29,6 +29,7 @@ class TrainCommand(TyperCommand):
         if not ctx.resilient_parsing:  # a shell is completing, and should not wait for the trainer's imports
             known, args = _parser().parse_known_args(args)
             ctx.meta[REST] = vars(known)
+            ctx.obj.options |= {name: f"--{name.replace('_', '-')}" for name in vars(known)}
         return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:

@@ -86,6 +86,7 @@ setup(
         "av>=15.1",
         "sentencepiece>=0.2",
         "filelock>=3.16",
+        "typer>=0.20",
         "protobuf>=5",  # transformers reads `tokenizer.model` with it
     ],
     extras_require=EXTRAS,

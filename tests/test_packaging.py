@@ -104,7 +104,7 @@ def test_installed_command_converts(installed, tmp_path):
         "emo_llama_hf",
         "convert",
         str(fixtures / "llama_vid" / "b_grid"),
-        "out",
+        *("--output", "out"),
     ]
     command += ["--facexformer", str(fixtures / "facexformer")]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}

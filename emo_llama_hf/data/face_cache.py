@@ -22,6 +22,8 @@ SHARD_PATTERN = "faces-*.jsonl"
 def default_cache(data: str | Path) -> Path:
     """Where the faces of a data set lie unless told otherwise: `NAME.faces` beside it."""
     data = Path(data)
+    if data.name in ("", ".."):  # of the working folder, say
+        data = data.resolve()
     return data.with_name(data.name + ".faces")
 
 

@@ -1,5 +1,6 @@
 """Conversations by Gemini, as the paper made its instruction data, through the `google-genai` package."""
 
+from ..missing_package import MissingPackageError
 from .writer import Reply, Request, TransientError, WriterError, error_of_status, seconds
 
 
@@ -13,7 +14,7 @@ class GeminiWriter:
         timeout (`float`): seconds without an answer.
 
     Raises:
-        `ImportError`: the extra `gemini` is not installed.
+        `MissingPackageError`: the extra `gemini` is not installed.
         `WriterError`: no key.
     """
 
@@ -29,7 +30,7 @@ class GeminiWriter:
             from google import genai
             from google.genai import errors, types
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackageError(
                 "This writer needs the google-genai package: pip install 'emo_llama_hf[gemini]'."
             ) from error
         self._errors, self._types = errors, types

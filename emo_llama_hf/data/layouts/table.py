@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...input_error import InputError
+from ...missing_package import MissingPackageError
 from ..record import Record, RecordError
 from .class_folders import SPLITS, is_video_name
 
@@ -90,7 +91,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict]]]:
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install 'emo_llama_hf[train]'.") from error
+        raise MissingPackageError("Parquet files need pyarrow: pip install 'emo_llama_hf[train]'.") from error
     with ParquetFile(path) as file:
         names = file.schema_arrow.names
 

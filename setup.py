@@ -1,5 +1,6 @@
 """Packaging of emo_llama_hf: three top-level folders are subpackages of `emo_llama_hf`."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -36,14 +37,32 @@ EXTRAS["test"] = [
     "trl>=1",
 ]
 
+# Stated once, where users ask for it; read as text because importing the package needs its dependencies.
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', (HERE / "emo_llama_hf" / "__init__.py").read_text("utf-8"), re.M)
+
 setup(
     name="emo_llama_hf",
-    version="0.1.0",
+    version=VERSION,
     description="EMO-LLaMA for Hugging Face transformers: a multimodal LLM that reads perceived facial emotion",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
+    author="The EmoLlama authors",
+    project_urls={"Paper": "https://arxiv.org/abs/2408.11424"},
+    keywords=["emotion", "facial expression recognition", "multimodal", "LLaMA", "transformers", "video"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=packages,
     package_dir=package_dir,
@@ -69,6 +88,7 @@ setup(
         "tenacity>=9",
         "filelock>=3.16",
         "ijson>=3.5",
+        "typer>=0.20",
         "protobuf>=5",  # transformers reads `tokenizer.model` with it
     ],
     extras_require=EXTRAS,

@@ -11,6 +11,8 @@ from typing import BinaryIO
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ..input_error import InputError
+
 INDEX_NAMES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE_NAMES = ("model.safetensors", "pytorch_model.bin")
 COPY_BYTES = 2**18  # stays in the processor's cache; larger buffers halve the speed
@@ -46,7 +48,7 @@ class StoredTensor:
         with path.open("rb") as file:
             file.seek((self.start or 0) + self.storage_offset * self.dtype.itemsize)
             if file.readinto(buffer.data) != buffer.nbytes:
-                raise ValueError(f"{path} ends before its tensors do: get it again.")
+                raise InputError(f"{path} ends before its tensors do: get it again.")
         return storage.as_strided(self.shape, self.stride)
 
     @property
@@ -63,7 +65,7 @@ class StoredTensor:
             while left:
                 count = file.readinto(buffer[: min(left, COPY_BYTES)])
                 if not count:
-                    raise ValueError(f"{path} ends before its tensors do: get it again.")
+                    raise InputError(f"{path} ends before its tensors do: get it again.")
                 target.write(buffer[:count])
                 left -= count
 
@@ -79,7 +81,7 @@ class CheckpointFile:
 
     Raises:
         `FileNotFoundError`: there is no such file.
-        `ValueError`: it is damaged, holds anything but tensors and plain data, or has no entry `key`.
+        `InputError`: it is damaged, holds anything but tensors and plain data, or has no entry `key`.
     """
 
     def __init__(self, path: str | Path, key: str | None = None):
@@ -124,7 +126,7 @@ class CheckpointFile:
             content = content.get(self.key)
         if not isinstance(content, dict):
             where = f"entry {self.key!r}" if self.key else "dict"
-            raise ValueError(f"{self.path} has no {where} of tensors: is it the right file?")
+            raise InputError(f"{self.path} has no {where} of tensors: is it the right file?")
         return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
@@ -159,13 +161,13 @@ def load_pickle(path: Path):
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own message advises to load the file with the check turned off.
-        raise ValueError(
+        raise InputError(
             f"{path} was refused: it holds Python objects besides tensors and plain data, and loading those could run "
             f"any code, or it is not a checkpoint at all. Get it from its authors, or save its tensors alone with "
             f"`torch.save`."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a PyTorch checkpoint: {error}") from error
+        raise InputError(f"{path} cannot be read as a PyTorch checkpoint: {error}") from error
 
 
 def read_checkpoint(
@@ -226,5 +228,5 @@ def _safetensors_header(path: Path) -> dict[str, StoredTensor]:
                 start = 8 + length + part["data_offsets"][0]
                 tensors[name] = StoredTensor(tuple(empty.shape), empty.stride(), empty.dtype, start)
         except (ValueError, AttributeError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
+            raise InputError(f"{path} is not a complete safetensors file: {error}") from error
     return tensors

@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 
 from ..default_model import default_model
+from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.face_detection import EmoLlamaFaceDetector
@@ -104,12 +105,12 @@ def convert(
     Raises:
         `ConversionError`: a tensor is unknown, missing or of the wrong shape, or an argument does not fit `source`.
         `FileNotFoundError`, `FileExistsError`: of a source file, of `output`.
-        `ValueError`: a file is damaged or holds anything but tensors, or an argument is unknown.
+        `InputError`: a file is damaged or holds anything but tensors, or an argument is unknown.
     """
     if dtype is not None and dtype not in DTYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+        raise InputError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}.")
     if to not in ("emo-llama", "llama-vid"):
-        raise ValueError(f"`to` must be 'emo-llama' or 'llama-vid', got {to!r}.")
+        raise InputError(f"`to` must be 'emo-llama' or 'llama-vid', got {to!r}.")
     folder = local_folder(source)
     converted = read_json(folder / "config.json").get("model_type") == EmoLlamaConfig.model_type
     of_originals: dict[str, Any] = {

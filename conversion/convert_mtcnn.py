@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import Tensor
 from transformers.utils import logging
 
+from ..input_error import InputError
 from ..processing.face_detection import EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
 from .checkpoint_files import read_checkpoint
 from .plan import Planner, check_plan
@@ -105,7 +106,7 @@ def _as_folder(source: Path) -> Iterator[Path]:
     if not source.exists():
         raise FileNotFoundError(f"`source` {source} does not exist: name the facenet-pytorch wheel or a folder.")
     if not zipfile.is_zipfile(source):
-        raise ValueError(f"`source` {source} is neither a wheel nor a folder.")
+        raise InputError(f"`source` {source} is neither a wheel nor a folder.")
     with zipfile.ZipFile(source) as wheel, tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / source.name  # so that messages name the wheel
         folder.mkdir()

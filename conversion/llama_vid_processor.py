@@ -8,6 +8,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from transformers import BertTokenizer, InstructBlipQFormerConfig, LlamaTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from ..processing.video_processing_emo_llama import EmoLlamaVideoProcessor
@@ -116,14 +117,14 @@ def convert_qformer_tokenizer(source: str | Path, config: InstructBlipQFormerCon
         config (`InstructBlipQFormerConfig`): the Q-Former's.
 
     Raises:
-        `ValueError`: the vocabulary is not the Q-Former's.
+        `InputError`: the vocabulary is not the Q-Former's.
     """
     tokenizer = BertTokenizer.from_pretrained(
         source, truncation_side="left", model_max_length=min(MAX_QUESTION_TOKENS, config.max_position_embeddings)
     )
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     if len(tokenizer) != config.vocab_size:
-        raise ValueError(
+        raise InputError(
             f"The BERT vocabulary in {source} has {len(tokenizer)} tokens with [DEC], but the Q-Former embeds "
             f"{config.vocab_size}: name the vocabulary that it was trained with."
         )

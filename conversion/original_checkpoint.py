@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
+from ..input_error import InputError
 from .checkpoint_files import INDEX_NAMES, SINGLE_NAMES, Checkpoint, read_checkpoint, weight_files
 from .convert_lora import PEFT_PREFIX, LoraAdapter
 from .plan import ConversionError
@@ -120,11 +123,20 @@ def _check_hub_id(source: str | Path, kind: str) -> None:
     text = str(source)
     if text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/"):
         raise FileNotFoundError(f"There is no {kind} {text}.")
+    try:
+        validate_repo_id(text)
+    except HFValidationError as error:
+        raise InputError(f"There is no {kind} {text}, nor can it be a hub id: {error}") from error
 
 
 def read_json(path: Path) -> dict:
     """What a JSON file says; nothing where there is no file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
 
 
 def _config(folder: Path) -> dict:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
+from ..input_error import InputError
 from .checkpoint_files import Checkpoint, SourceTensor
 
 
-class ConversionError(ValueError):
+class ConversionError(InputError):
     """The checkpoint cannot be converted: a tensor is unknown, missing or of the wrong shape."""
 
 

@@ -1,5 +1,7 @@
 """The one way to open a model: a folder, a hub id or an adapter, on any device, in any type or quantized."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from transformers.utils import find_adapter_config_file, is_bitsandbytes_availab
 
 from .default_model import default_model
 from .input_error import InputError
+from .missing_package import MissingPackageError
 from .modeling.configuration_emo_llama import EmoLlamaConfig
 
 # Modules of an EmoLlama that are small, or learn, and so are never quantized.
@@ -55,7 +58,7 @@ def load_model(
 
     Raises:
         `InputError`: there is no such model, it cannot be read, is of another type, or the device cannot be used.
-        `ImportError`: quantization without bitsandbytes.
+        `MissingPackageError`: quantization without bitsandbytes.
     """
     name = name or default_model()
     if device is not None and device_map is not None:
@@ -63,21 +66,66 @@ def load_model(
     quantization = _quantization(load_in_4bit, load_in_8bit) if load_in_4bit or load_in_8bit else None
     if quantization is not None and device_map is None:
         device_map = {"": device or "cuda"}  # quantized weights cannot be moved later
-    try:
+    with _readable(name):
         model = load_weights(
             name, dtype=dtype, device_map=device_map, quantization_config=quantization, any_type=any_type
         )
-        processor = AutoProcessor.from_pretrained(name)
-    except InputError:
-        raise
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"`model`: {name!r} cannot be loaded: {error}") from error
+    processor = load_processor(name)
     if device is not None and quantization is None:
-        try:
-            model = model.to(torch.device(device))
-        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
-            raise InputError(f"`device`: {str(device)!r} cannot be used: {error}") from error
+        move(model, device)
     return model.eval(), processor
+
+
+def load_processor(name: str | None = None) -> ProcessorMixin:
+    """
+    The processor of [`load_model`] alone.
+
+    Args:
+        name (`str`, *optional*): see [`load_model`].
+
+    Raises:
+        `InputError`: there is none, or it cannot be read.
+    """
+    name = name or default_model()
+    with _readable(name):
+        return AutoProcessor.from_pretrained(name)
+
+
+def load_config(name: str | None = None) -> PreTrainedConfig:
+    """
+    The configuration of an EmoLlama, or of the one that an adapter is for.
+
+    Args:
+        name (`str`, *optional*): see [`load_model`].
+
+    Raises:
+        `InputError`: there is no such model, it cannot be read or is of another type.
+    """
+    name = name or default_model()
+    with _readable(name):
+        return _checked(name, AutoConfig.from_pretrained(_base_of(name)))
+
+
+def move(module: torch.nn.Module, device: str | torch.device) -> None:
+    """
+    Move a model, or a part of one, to a device.
+
+    Args:
+        module (`torch.nn.Module`)
+        device (`str` or `torch.device`)
+
+    Raises:
+        `InputError`: there is no such device.
+    """
+    try:
+        module.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        raise InputError(f"`device`: {str(device)!r} cannot be used: {error}") from error
+
+
+def first_accelerator() -> str:
+    """The device to work on where none is named: the first accelerator, or the CPU."""
+    return str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
 
 
 def load_weights(
@@ -100,15 +148,10 @@ def load_weights(
         quantization_config (`BitsAndBytesConfig`, *optional*)
         kwargs (`Any`, *optional*): of `from_pretrained`, such as `dtype` and `token`.
     """
-    base = name
-    if find_adapter_config_file(name) is not None:
-        base = PeftConfig.from_pretrained(name).base_model_name_or_path or name
+    base = _base_of(name)
     config = config or AutoConfig.from_pretrained(base)
-    if not any_type and not isinstance(config, EmoLlamaConfig):
-        raise InputError(
-            f"`model`: {name!r} is a model of type {config.model_type}, not {EmoLlamaConfig.model_type}: "
-            "give an EmoLlama."
-        )
+    if not any_type:
+        _checked(name, config)
     if quantization_config is not None:
         kwargs["quantization_config"] = quantization_config
     model = AutoModelForImageTextToText.from_pretrained(base, config=config, **kwargs)
@@ -119,6 +162,33 @@ def load_weights(
     return adapted.merge_and_unload() if quantization_config is None else adapted.get_base_model()
 
 
+def _base_of(name: str) -> str:
+    """The model itself, or the one that an adapter is for."""
+    if find_adapter_config_file(name) is None:
+        return name
+    return PeftConfig.from_pretrained(name).base_model_name_or_path or name
+
+
+def _checked(name: str, config: PreTrainedConfig) -> PreTrainedConfig:
+    if not isinstance(config, EmoLlamaConfig):
+        raise InputError(
+            f"`model`: {name!r} is a model of type {config.model_type}, not {EmoLlamaConfig.model_type}: "
+            "give an EmoLlama."
+        )
+    return config
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """What transformers raises about a model that is missing or damaged becomes an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"`model`: {name!r} cannot be loaded: {error}") from error
+
+
 def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> BitsAndBytesConfig:
     name = "load_in_4bit" if load_in_4bit else "load_in_8bit"
     if load_in_4bit and load_in_8bit:
@@ -126,7 +196,7 @@ def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> BitsAndBytesConfig:
     if not torch.cuda.is_available():
         raise InputError(f"`{name}` needs a CUDA device, and there is none: leave it out.")
     if not is_bitsandbytes_available():
-        raise ImportError(f"`{name}` needs bitsandbytes: `pip install bitsandbytes`.")
+        raise MissingPackageError(f"`{name}` needs bitsandbytes: `pip install bitsandbytes`.")
     return BitsAndBytesConfig(
         load_in_4bit=load_in_4bit,
         load_in_8bit=load_in_8bit,

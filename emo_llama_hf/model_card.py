@@ -15,12 +15,15 @@ An EmoLlama: a multimodal LLM that tells the *perceived* emotion in a photo or v
 {description}
 
 ```python
-import emo_llama_hf  # or: trust_remote_code=True below
+import emo_llama_hf  # registers the task
 from transformers import pipeline
 
-pipe = pipeline("emotion-chat", model="{name}")
+pipe = pipeline({arguments})
 print(pipe("photo.jpg"))
 ```
+
+Pushed to the hub it carries its code: where the package is not installed, `AutoModelForImageTextToText` and
+`AutoProcessor` load it with `trust_remote_code=True`.
 
 | part | what |
 |---|---|
@@ -56,6 +59,7 @@ def model_card(
     description: str = "",
     training_data: str = "Not stated.",
     license: str = "apache-2.0",
+    packaged: bool = False,
     **metadata: Any,
 ) -> ModelCard:
     """
@@ -67,6 +71,8 @@ def model_card(
         description (`str`, *optional*): what this checkpoint is.
         training_data (`str`, *optional*): what it was trained on, and on which terms.
         license (`str`, *optional*, defaults to `"apache-2.0"`): of the weights.
+        packaged (`bool`, *optional*, defaults to `False`):
+            it is the checkpoint that comes with the package, which the task opens where no model is named.
         metadata (`Any`, *optional*): further fields of [`ModelCardData`], such as `datasets` or `base_model`.
     """
     vision, face = config.vision_config, config.face_config
@@ -79,7 +85,7 @@ def model_card(
     )
     text = TEXT.format(
         title=name.rpartition("/")[2],
-        name=name,
+        arguments='"emotion-chat"' if packaged else f'"emotion-chat", model="{name}"',
         description=description,
         language=f"{config.text_config.model_type}, {config.text_config.num_hidden_layers} layers",
         vision=f"{vision.num_hidden_layers} layers, {vision.image_size} px, {config.tokens_per_frame} tokens a frame",

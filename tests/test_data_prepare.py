@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from argparse import ArgumentParser
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from emo_llama_hf.chat.pipeline import EmotionChatPipeline
-from emo_llama_hf.command_line.prepare import add_parser
+from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import FaceCache, Record, RecordError, Records, default_cache, prepare
 from media import clip
 from tiny_model import tiny_processor
@@ -172,14 +171,11 @@ def test_a_record_without_a_face_is_reported_where_the_processor_wants_one(data,
 
 
 def test_the_command(data, tiny, capsys):
-    parser = ArgumentParser()
-    add_parser(parser.add_subparsers())
     arguments = ["prepare", str(data), "--model", str(tiny), "--on-error", "skip", "--no-attributes"]
-    options = parser.parse_args(arguments)
-    assert options.run(options) == 0
+    assert main(arguments) == 0
     assert "5 prepared (1 without a face), 0 known already" in capsys.readouterr().out
     (data / "happy/empty.png").touch()
-    assert options.run(options) == 1
+    assert main(arguments) == 1
     output = capsys.readouterr()
     assert "0 prepared" in output.out
     assert "empty.png is empty (0 bytes)" in output.err

@@ -3,12 +3,12 @@
 import io
 import json
 import logging
-from argparse import ArgumentParser
 
 import pytest
+import typer
 from PIL import Image
 
-from emo_llama_hf.command_line.data_options import add_data_options, records_of
+from emo_llama_hf.command_line.data_options import DataOptions
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.data.layouts import llava
 from emo_llama_hf.data.layouts.llava import chat_messages, llava_turns
@@ -173,12 +173,12 @@ def test_labels_of_ones_own(tmp_path):
     (tmp_path / "d/grumpy/a.png").write_bytes(PICTURE)
     with pytest.raises(RecordError, match="label 'grumpy'"):
         list(Records(tmp_path / "d"))
-    assert [r.emotion for r in Records(tmp_path / "d", labels="keep")] == ["grumpy"]
+    assert [r.emotion for r in Records(tmp_path / "d", label_map="keep")] == ["grumpy"]
     (tmp_path / "own.json").write_text('{"labels": {"Grumpy": "angry"}}')
-    assert [r.emotion for r in Records(tmp_path / "d", labels=tmp_path / "own.json")] == ["angry"]
+    assert [r.emotion for r in Records(tmp_path / "d", label_map=tmp_path / "own.json")] == ["angry"]
     (tmp_path / "own.json").write_text('{"labels": ["angry"]}')
     with pytest.raises(ValueError, match=r"own[.]json must hold"):
-        Records(tmp_path / "d", labels=tmp_path / "own.json")
+        Records(tmp_path / "d", label_map=tmp_path / "own.json")
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
@@ -218,7 +218,7 @@ def test_parquet_with_pictures_as_bytes(tmp_path):
     assert Image.open(io.BytesIO(record.visual)).size == (8, 8)
     assert (record.emotion, record.attributes) == ("happy", {"race": "Asian"})
     assert records.skipped[0].row == f"{tmp_path / 't.parquet'}:1"
-    numbers = Records(tmp_path / "t.parquet", labels="fer2013", emotion_column="label", on_error="skip")
+    numbers = Records(tmp_path / "t.parquet", label_map="fer2013", emotion_column="label", on_error="skip")
     assert [record.emotion for record in numbers] == ["happy"]
 
 
@@ -255,12 +255,6 @@ def processor(tmp_path_factory):
     return tiny_processor(tmp_path_factory.mktemp("processor"))
 
 
-def parse(*arguments):
-    parser = ArgumentParser()
-    add_data_options(parser)
-    return parser.parse_args([str(argument) for argument in arguments])
-
-
 def test_the_command_line_s_options_reach_the_layout(tmp_path):
     for fold, emotion in ((1, "fear"), (2, "anger")):
         lists = tmp_path / f"Train & Test Set/single/no_caption/set_{fold}"
@@ -269,10 +263,10 @@ def test_the_command_line_s_options_reach_the_layout(tmp_path):
         (lists / "test.txt").touch()
     (tmp_path / "data/clips").mkdir(parents=True)
     (tmp_path / "data/clips/00002.mp4").write_bytes(b"x")
-    (record,) = records_of(parse(tmp_path, "--layout", "mafw", "--data-option", "fold=2", "--split", "train"))
+    (record,) = DataOptions(tmp_path, layout="mafw", data_option=["fold=2"], split="train").records()
     assert (record.id, record.emotion) == ("00002", "angry")
-    assert records_of(parse(tmp_path, "--data-option", "root=x y", "--layout", "llava")).options == {"root": "x y"}
-    with pytest.raises(SystemExit):
-        parse(tmp_path, "--data-option", "fold")
+    assert DataOptions(tmp_path, layout="llava", data_option=["root=x y"]).records().options == {"root": "x y"}
+    with pytest.raises(typer.BadParameter):
+        DataOptions(tmp_path, data_option=["fold"]).records()
     with pytest.raises(FileNotFoundError, match=r"'moods' is neither a JSON file nor one of afew, affectnet, common"):
-        records_of(parse(tmp_path, "--labels", "moods"))
+        DataOptions(tmp_path, label_map="moods").records()

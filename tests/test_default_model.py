@@ -167,7 +167,7 @@ def test_the_commands(tmp_path, capsys):
         ["analyze", str(SAMPLES / "astronaut.png"), "--max-new-tokens", "2"],
         ["prepare", faces],
         ["evaluate", faces, "--output", str(tmp_path / "report"), "--device", "cpu", "--max-new-tokens", "2"],
-        ["train", faces, "--output-dir", str(out), "--max-steps", "1", "--use-cpu", "--report-to", "none"],
+        ["train", faces, "--output", str(out), "--max-steps", "1", "--use-cpu", "--report-to", "none"],
     ):
         assert cli.main(arguments) == 0, capsys.readouterr().err
     assert json.loads((tmp_path / "report" / "report.json").read_text())["likelihood"]["count"] == len(EMOTIONS)
@@ -178,7 +178,7 @@ def test_an_adapter_goes_through_every_command(tmp_path, capsys, monkeypatch):
     """What `train` makes by default is opened by all that take a `--model`, and by the pipeline, and answers alike."""
     faces, run = str(face_folders(tmp_path / "faces", 2)), str(tmp_path / "run")
     arguments = ["--max-steps", "2", "--learning-rate", "0.05", "--use-cpu", "--report-to", "none"]
-    assert cli.main(["train", faces, "--output-dir", run, *arguments]) == 0
+    assert cli.main(["train", faces, "--output", run, *arguments]) == 0
     assert (tmp_path / "run" / "adapter_config.json").is_file()
     base, processor = load_model()
     adapted = PeftModel.from_pretrained(base, run)

@@ -1,6 +1,5 @@
 """Whole evaluations: of the tiny EmoLlama and of a foreign model, stopped and split in every way."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 import training_run
-from emo_llama_hf.command_line import evaluate as cli
+from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data.prepare import perceive
 from emo_llama_hf.evaluation import ChatModelPredictor, EmoLlamaPredictor, evaluate
 from emo_llama_hf.evaluation.load_predictor import load_predictor
@@ -264,25 +263,17 @@ class TestForeignModel:
 
 
 class TestCommand:
-    def options(self, *arguments: str) -> argparse.Namespace:
-        parser = argparse.ArgumentParser()
-        cli.add_parser(parser.add_subparsers())
-        return parser.parse_args(["evaluate", *arguments])
-
     def test_class_folders(self, ours, tmp_path, capsys):
         folders = face_folders(tmp_path / "faces", 2)
         settings = ("--model", ours, "--device", "cpu", "--max-new-tokens", "3")
-        options = self.options(str(folders), "--output", str(tmp_path / "out"), *settings)
-        assert options.run(options) == 0
+        assert main(["evaluate", str(folders), "--output", str(tmp_path / "out"), *settings]) == 0
         printed = capsys.readouterr().out
         assert "likelihood  WAR" in printed and "ECE" in printed and "unparsable" in printed
         report = json.loads((tmp_path / "out" / "report.json").read_text())
         assert report["likelihood"]["support"]["happy"] == 2
 
-    def test_mistakes_are_one_line(self, ours, tmp_path):
-        from emo_llama_hf.command_line.user_error import UserError
-
+    def test_mistakes_are_one_line(self, ours, tmp_path, capsys):
         settings = ("--output", str(tmp_path / "out"), "--model", ours, "--device", "cpu")
-        options = self.options(str(tmp_path / "nowhere"), *settings)
-        with pytest.raises(UserError, match="nowhere"):
-            options.run(options)
+        assert main(["evaluate", str(tmp_path / "nowhere"), *settings]) == 1
+        *_, line = capsys.readouterr().err.splitlines()
+        assert line.startswith("emo-llama: ") and "nowhere" in line

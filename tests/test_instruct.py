@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-from argparse import ArgumentParser
 
 import pytest
 from filelock import FileLock
@@ -14,8 +13,7 @@ from PIL import Image
 from tenacity import RetryCallState, Retrying
 
 from emo_llama_hf.closed_set import closed_question
-from emo_llama_hf.command_line.instruct import add_parser
-from emo_llama_hf.command_line.user_error import UserError
+from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import LabelMap, Record, RecordError, Records, canonical_labels
 from emo_llama_hf.instruct import CategoryQuestions, Conversations, Reply, TemplateWriter, instruct
 from emo_llama_hf.instruct.patience import RateLimit, pause
@@ -262,12 +260,6 @@ def test_pauses_grow_up_to_a_limit_and_obey_the_server():
     assert pause_before(0, 300.0) == 300.0
 
 
-def parse(*arguments):
-    parser = ArgumentParser()
-    add_parser(parser.add_subparsers())
-    return parser.parse_args(["instruct", *map(str, arguments)])
-
-
 def test_the_command(tmp_path, capsys):
     for label in ("joy", "anger"):
         (tmp_path / "faces" / label).mkdir(parents=True)
@@ -275,8 +267,8 @@ def test_the_command(tmp_path, capsys):
             (tmp_path / "faces" / label / f"{n}.png").write_bytes(PICTURE)
     (tmp_path / "faces/joy/3.png").touch()
     output = tmp_path / "o.jsonl"
-    options = parse(tmp_path / "faces", output, "--on-error", "skip", "--per-emotion", 2, "--turns", 2)
-    assert options.run(options) == 1
+    settings = ["--on-error", "skip", "--per-emotion", "2", "--turns", "2"]
+    assert main(["instruct", str(tmp_path / "faces"), "--output", str(output), *settings]) == 1
     printed = capsys.readouterr()
     assert "4 written" in printed.out and "3.png is empty (0 bytes)" in printed.err
     back = list(Records(output))
@@ -285,19 +277,15 @@ def test_the_command(tmp_path, capsys):
     assert json.loads((tmp_path / "o.jsonl.report.json").read_text())["written"] == 4
 
 
-def test_the_command_says_what_is_missing(tmp_path, monkeypatch):
+def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
     (tmp_path / "faces/joy").mkdir(parents=True)
-    options = parse(tmp_path / "faces", tmp_path / "o", "--writer", "openai")
-    with pytest.raises(UserError, match="needs --writer-model"):
-        options.run(options)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    options = parse(
-        tmp_path / "faces", tmp_path / "o", "--writer", "openai", "--writer-model", "m", "--api-key-env", "NO_SUCH_KEY"
-    )
-    with pytest.raises(UserError, match="NO_SUCH_KEY is not set"):
-        options.run(options)
-    with pytest.raises(SystemExit):
-        parse(tmp_path / "faces", tmp_path / "o", "--kinds", "category,poem")
-    options = parse(tmp_path / "nowhere", tmp_path / "o", "--kinds", "category")
-    with pytest.raises(UserError, match="is not there"):
-        options.run(options)
+    openai = ("--writer", "openai")
+    for data, settings, code, words in (
+        ("faces", openai, 1, "needs --writer-model"),
+        ("faces", (*openai, "--writer-model", "m", "--api-key-env", "NO_SUCH_KEY"), 1, "NO_SUCH_KEY is not set"),
+        ("faces", ("--kinds", "category,poem"), 2, "poem"),
+        ("nowhere", ("--kinds", "category"), 1, "is not there"),
+    ):
+        assert main(["instruct", str(tmp_path / data), "--output", str(tmp_path / "o"), *settings]) == code
+        assert words in capsys.readouterr().err

@@ -1,12 +1,11 @@
 """Gemini's and OpenAI's protocols, spoken by the providers' own packages with a real server that misbehaves."""
 
 import json
-from argparse import ArgumentParser
 
 import pytest
 from PIL import Image
 
-from emo_llama_hf.command_line.instruct import add_parser
+from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.instruct import CategoryQuestions, Conversations, GeminiWriter, OpenAIWriter, WriterError, instruct
 from llm_server import INPUT_TOKENS, KEY, OUTPUT_TOKENS, THOUGHT_TOKENS, Fault, LlmServer
@@ -218,9 +217,7 @@ def test_the_command_asks_the_endpoint(server, make_writer, tmp_path, monkeypatc
         (tmp_path / "faces" / label / "a.png").write_bytes(PICTURE)
     monkeypatch.setenv("MY_KEY", KEY)
     url = f"{server.url}/v1" if make_writer.protocol == "openai" else server.url
-    parser = ArgumentParser()
-    add_parser(parser.add_subparsers())
-    arguments = ["instruct", str(tmp_path / "faces"), str(tmp_path / "o.jsonl"), "--kinds", "conversation"]
+    arguments = ["instruct", str(tmp_path / "faces"), "--output", str(tmp_path / "o.jsonl"), "--kinds", "conversation"]
     arguments += [
         "--writer",
         make_writer.protocol,
@@ -232,8 +229,7 @@ def test_the_command_asks_the_endpoint(server, make_writer, tmp_path, monkeypatc
         "MY_KEY",
     ]
     arguments += ["--prices", "2", "8", "--temperature", "0.5", "--turns", "2"]
-    options = parser.parse_args(arguments)
-    assert options.run(options) == 0
+    assert main(arguments) == 0
     assert {(call.model, call.temperature) for call in server.calls} == {("m", 0.5)}
     assert f"cost {2 * (PAID[0] * 2 + PAID[1] * 8) / 1e6:.4f}" in capsys.readouterr().out
     assert [len(record.conversation) for record in Records(tmp_path / "o.jsonl")] == [4, 4]

@@ -1,5 +1,6 @@
 """The wheel, built once, installed into a folder of its own and imported from there."""
 
+import email
 import importlib
 import os
 import shutil
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import emo_llama_hf
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ["emo_llama_hf", "emo_llama_hf.modeling", "emo_llama_hf.processing", "emo_llama_hf.conversion"]
@@ -77,6 +80,16 @@ def test_wheel_holds_type_marker_and_licences(names):
     assert {name.rsplit("/", 1)[1] for name in names if "/licenses/" in name} >= {"LICENSE", "NOTICE"}
 
 
+def test_wheel_tells_what_it_is(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = email.message_from_bytes(archive.read(name))
+    assert metadata["Version"] == emo_llama_hf.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/2408.11424"]
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+
+
 def test_wheel_imports_from_anywhere(installed, tmp_path):
     expected = {name: installed / name.replace(".", "/") / "__init__.py" for name in PACKAGES}
     assert locations(tmp_path, installed) == expected
@@ -91,7 +104,7 @@ def test_installed_command_converts(installed, tmp_path):
         "emo_llama_hf",
         "convert",
         str(fixtures / "llama_vid" / "b_grid"),
-        "out",
+        *("--output", "out"),
     ]
     command += ["--facexformer", str(fixtures / "facexformer")]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}

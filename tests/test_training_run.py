@@ -1,6 +1,5 @@
 """Whole fine-tuning runs on a tiny model: what they save, how they go on after a kill, what learns."""
 
-import argparse
 import copy
 import math
 import signal
@@ -20,7 +19,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.trainer_pt_utils import AcceleratorConfig
 
 import training_run
-from emo_llama_hf.command_line import train as train_cli
+from emo_llama_hf.command_line.main import main
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
@@ -357,34 +356,40 @@ class TestCommand:
         face_folders(tmp_path / "faces" / "train", 3)
         face_folders(tmp_path / "faces" / "valid", 1)
         arguments = [
-            *(str(tmp_path / "faces"), "--split", "train", "--eval-split", "validation", "--model", str(tiny)),
-            *("--output_dir", str(tmp_path / "out"), "--max-steps", "2", "--emotion-labels", *EMOTIONS, "--use-cpu"),
-            *("--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "2", "--save-steps", "2"),
-            *(
-                "--lora-rank",
-                "2",
-                "--learning-rates",
-                "projector=1e-3",
-                "--report-to",
-                "none",
-                "--disable-tqdm",
-                "true",
-            ),
+            *("--max-steps", "2", str(tmp_path / "faces"), "--split", "train", "--eval-split", "validation"),
+            *("--output", str(tmp_path / "out"), "--model", str(tiny), "--labels", ",".join(EMOTIONS), "--use-cpu"),
+            *("--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "2", "--save_steps", "2"),
+            *("--lora-rank", "2", "--parts", "projector,face_info_mining", "--learning-rates", "projector=1e-3"),
+            *("--report-to", "none", "--disable-tqdm", "true"),
         ]
-        parser = argparse.ArgumentParser()
-        train_cli.add_parser(parser.add_subparsers())
-        options = parser.parse_args(["train", *arguments])
-        assert options.run(options) == 0
+        assert main(["train", *arguments]) == 0
         assert "Saved in" in capsys.readouterr().out
         assert (tmp_path / "out" / "adapter_model.safetensors").exists()
         assert history(tmp_path / "out", "eval_uar")[0][0] == 2
 
-    def test_mistakes_are_one_line(self, tiny, tmp_path):
-        from emo_llama_hf.command_line.user_error import UserError
-
-        for arguments in (
-            [str(tmp_path / "nowhere"), "--output_dir", str(tmp_path), "--model", str(tiny)],
-            [str(face_folders(tmp_path / "f", 1)), "--output_dir", str(tmp_path), "--model", str(tmp_path / "none")],
+    def test_mistakes_are_one_line(self, tiny, tmp_path, capsys):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "empty" / "config.json").write_text("{}")
+        faces, rest = str(face_folders(tmp_path / "f", 1)), ["--output", str(tmp_path / "out"), "--use-cpu"]
+        for arguments, words in (
+            ([str(tmp_path / "nowhere"), "--model", str(tiny)], "DATA: "),
+            ([faces, "--model", str(tmp_path / "none")], "--model: "),
+            ([faces, "--model", str(tmp_path / "empty")], "--model: "),
+            ([faces, "--learning-rates", "mouth=1"], "PART=RATE"),
+            ([faces, "--load-best-model-at-end", "--save-strategy", "steps"], "save and eval strategy"),
         ):
-            with pytest.raises(UserError):
-                train_cli.run(argparse.Namespace(arguments=arguments))
+            assert main(["train", *arguments, *rest]) == 1
+            *_, line = capsys.readouterr().err.splitlines()
+            assert line.startswith("emo-llama: ") and words in line
+
+    def test_help_has_every_option(self, capsys):
+        assert main(["train", "--help"]) == 0
+        printed = capsys.readouterr().out
+        for option in ("--label-map", "--labels", "--output", "--eval-faces", "--lora-rank", "--learning-rates"):
+            assert f" {option} " in printed
+        assert " --per-device-train-batch-size " in printed and "--output-dir" not in printed
+
+    def test_wrong_usage(self, tmp_path, capsys):
+        for arguments in ([], ["data", "--output", "x", "--max-steps", "many"], ["data", "--output_dir", "x"]):
+            assert main(["train", *arguments]) == 2
+            assert "rror:" in capsys.readouterr().err

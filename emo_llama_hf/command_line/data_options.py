@@ -1,50 +1,70 @@
-"""The command-line options that say which data to read; shared by every command that reads some."""
+"""The options that say which data to read; shared by every command that reads some."""
 
-import argparse
 import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from ..data.record_stream import LAYOUTS, ON_ERROR, Records
+import typer
 
-
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add DATA, --layout, --split, --labels, --data-option and --on-error."""
-    add = parser.add_argument
-    add("data", metavar="DATA", help="folder or file of the data set")
-    add("--layout", choices=sorted(LAYOUTS), help="how it lies on disk (default: told from DATA)")
-    add("--split", metavar="S", help="train, validation or test (default: all)")
-    add("--labels", metavar="L", help="JSON file with the labels' meanings, or 'keep' (default: the layout's own)")
-    add(
-        "--data-option",
-        type=_option,
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="setting of the layout, such as fold=2 or emotion_column=mood; may be repeated",
-    )
-    add("--on-error", choices=ON_ERROR, default="raise", help="what to do about an unreadable row (default: raise)")
+from ..data.face_cache import FaceCache, default_cache
+from ..data.record_stream import Records
+from ..data.sample import Sample
+from ..data.samples import samples_of
+from .options import Data, DataOption, LabelMapFile, Layout, OnError, Split
 
 
-def records_of(options: argparse.Namespace) -> Records:
-    """
-    The data that the options name.
+@dataclass(frozen=True)
+class DataOptions:
+    """DATA, --layout, --split, --label-map, --data-option and --on-error."""
 
-    Raises:
-        `ValueError`, `FileNotFoundError`: see [`Records`].
-    """
-    return Records(
-        options.data,
-        layout=options.layout,
-        split=options.split,
-        labels=options.labels,
-        on_error=options.on_error,
-        **dict(options.data_option),
-    )
+    path: Data
+    layout: Layout = None
+    split: Split = None
+    label_map: LabelMapFile = None
+    data_option: DataOption = field(default_factory=list)
+    on_error: OnError = "raise"
+
+    def records(self, **settings: Any) -> Records:
+        """
+        The data that the options name.
+
+        Args:
+            settings: of the layout, beside those of --data-option.
+
+        Raises:
+            `InputError`, `FileNotFoundError`: see [`Records`].
+        """
+        return Records(
+            self.path,
+            layout=self.layout,
+            split=self.split,
+            label_map=self.label_map,
+            on_error=self.on_error,
+            **{**dict(map(_setting, self.data_option)), **settings},
+        )
+
+    def samples(self, labels: list[str], faces: Path | None = None, **settings: Any) -> list[Sample]:
+        """
+        Samples of this data for training and evaluation.
+
+        Args:
+            labels (`list[str]`): label set of the closed question.
+            faces (`Path`, *optional*): folder of the prepared faces; by default the one beside the data, if there.
+            settings: see [`DataOptions.records`].
+
+        Raises:
+            `InputError`, `FileNotFoundError`: see [`Records`] and [`FaceCache`].
+        """
+        records = self.records(**settings)
+        folder = faces or default_cache(self.path)
+        return samples_of(records, labels, FaceCache(folder) if faces or folder.is_dir() else None)
 
 
-def _option(text: str) -> tuple[str, object]:
+def _setting(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, got {text!r}")
+        raise typer.BadParameter(f"must be NAME=VALUE, got {text!r}", param_hint="--data-option")
     try:
         return name, json.loads(value)  # numbers, true, false and lists
     except ValueError:

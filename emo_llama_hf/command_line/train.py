@@ -1,60 +1,107 @@
 """The command `emo-llama train`."""
 
 import argparse
+from copy import copy
+from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
-from .user_error import UserError
+import typer
+from accelerate import PartialState
+from transformers import HfArgumentParser
+from typer.core import TyperCommand
+
+from ..input_error import InputError
+from ..load_model import load_config
+from .data_options import DataOptions
+from .options import Dtype, Faces, Labels, Model, Output, comma_list
+
+# What has an option of its own here, or is `--debug`.
+OURS = {"model", "dtype", "emotion_labels", "output_dir", "debug"}
+LISTS = {"parts", "lora_targets", "learning_rates"}  # written a,b as all lists of ours; transformers' are written a b
+REST = "emo_llama_hf.command_line.train"
 
 
-def add_parser(subparsers) -> argparse.ArgumentParser:
-    """Add `train` to the command line's subparsers; the parsed arguments' `run` runs it."""
-    # Its options are all of `TrainingArguments`, which take seconds to import: they are read when it runs.
-    parser = subparsers.add_parser("train", help="fine-tune a model on a data set", add_help=False, prefix_chars="\0")
-    parser.add_argument("arguments", nargs="*")
-    parser.set_defaults(run=run)
-    return parser
+class TrainCommand(TyperCommand):
+    """The command with the options of [`TuningArguments`] and of all of transformers' `TrainingArguments`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:  # a shell is completing, and should not wait for the trainer's imports
+            known, args = _parser().parse_known_args(args)
+            ctx.meta[REST] = vars(known)
+            ctx.obj.options |= {name: f"--{name.replace('_', '-')}" for name in vars(known)}
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        formatter.write("\n" + _parser().format_help().replace("options:", "Options of the training:", 1))
 
 
-def run(options: argparse.Namespace) -> int:
-    """Train; returns the exit code."""
-    from accelerate import PartialState
-    from transformers import AutoConfig, HfArgumentParser
+class _Parser(HfArgumentParser):
+    """Shows --max-steps alone where `--max_steps` would do as well."""
 
-    from ..data.face_cache import FaceCache, default_cache
-    from ..data.samples import samples_of
-    from ..default_model import default_model
-    from ..training.train import train
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        action: argparse.Action = super().add_argument(*args, **kwargs)
+        action.option_strings = [name for name in action.option_strings if "_" not in name] or action.option_strings
+        return action
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Of all fields that are not `OURS`."""
+    # Their options take a second to import: they are read when this command is the one.
     from ..training.training_arguments import EmoLlamaTrainingArguments
     from ..training.tuning_arguments import TuningArguments
-    from .data_options import add_data_options, records_of
 
-    parser = HfArgumentParser((TuningArguments, EmoLlamaTrainingArguments), prog="emo-llama train")
-    add_data_options(parser)
-    parser.add_argument("--eval-data", metavar="DATA", help="data to evaluate on (default: DATA, with --eval-split)")
-    parser.add_argument("--eval-split", metavar="S", help="split of it")
-    parser.add_argument(
-        "--faces", metavar="DIR", help="what `emo-llama prepare` found (default: DATA.faces, if there)"
-    )
-    parser.add_argument("--eval-faces", metavar="DIR", help="the same of the data to evaluate on")
+    kinds = []
+    for kind in (TuningArguments, EmoLlamaTrainingArguments):
+        types = get_type_hints(kind)
+        rest = [(field.name, types[field.name], copy(field)) for field in fields(kind) if field.name not in OURS]
+        kinds.append(make_dataclass(kind.__name__, rest, kw_only=True))
+    return _Parser(kinds, prog="emo-llama train", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+
+
+def train(
+    context: typer.Context,
+    data: DataOptions,
+    output: Output,
+    model: Model = None,
+    dtype: Dtype = "auto",
+    labels: Labels = None,
+    faces: Faces = None,
+    eval_data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="data to evaluate on (default: DATA, with --eval-split)")
+    ] = None,
+    eval_split: Annotated[str | None, typer.Option(metavar="S", help="split of it")] = None,
+    eval_faces: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of its prepared faces (default: beside it)")
+    ] = None,
+) -> int:
+    """Fine-tune a model on a data set."""
+    from ..training.train import train as fine_tune
+    from ..training.training_arguments import EmoLlamaTrainingArguments
+    from ..training.tuning_arguments import TuningArguments
+
+    def given(kind: type) -> dict[str, Any]:
+        """What was given, or is the default, of the fields of `kind` that are not `OURS`."""
+        names = {field.name for field in fields(kind)} & context.meta[REST].keys()
+        values = {name: context.meta[REST][name] for name in names}
+        return {name: _words(value) if name in LISTS else value for name, value in values.items()}
+
+    tuning = TuningArguments(model=model, dtype=dtype, emotion_labels=labels, **given(TuningArguments))
     try:
-        tuning, arguments, data = parser.parse_args_into_dataclasses(options.arguments)
-        labels = tuning.emotion_labels
-        if labels is None:
-            labels = AutoConfig.from_pretrained(tuning.model or default_model()).emotion_labels
-
-        def samples(faces: str | None) -> list[dict]:
-            folder = Path(faces) if faces else default_cache(data.data)
-            prepared = FaceCache(folder) if faces or folder.is_dir() else None
-            return samples_of(records_of(data), labels, prepared)
-
-        train_samples, eval_samples = samples(data.faces), None
-        if data.eval_data or data.eval_split:
-            data.data, data.split = data.eval_data or data.data, data.eval_split
-            eval_samples = samples(data.eval_faces or (None if data.eval_data else data.faces))
-        trainer = train(arguments, tuning, train_samples, eval_samples)
-    except (ValueError, OSError, ImportError, KeyError) as error:
-        raise UserError(str(error)) from error
+        arguments = EmoLlamaTrainingArguments(str(output), **given(EmoLlamaTrainingArguments))
+    except ValueError as error:  # transformers' own, about options that do not go together
+        raise InputError(str(error)) from error
+    emotions = labels or load_config(model).emotion_labels
+    train_samples, eval_samples = data.samples(emotions, faces), None
+    if eval_data is not None or eval_split is not None:
+        evaluated = replace(data, path=eval_data or data.path, split=eval_split)
+        eval_samples = evaluated.samples(emotions, eval_faces or (None if eval_data else faces))
+    trainer = fine_tune(arguments, tuning, train_samples, eval_samples)
     if trainer.is_world_process_zero():
-        print(f"Saved in {arguments.output_dir}.")
+        print(f"Saved in {output}.")
     PartialState().destroy_process_group()
     return 0
+
+
+def _words(texts: list[str] | None) -> list[str] | None:
+    return None if texts is None else [word for text in texts for word in comma_list(text)]

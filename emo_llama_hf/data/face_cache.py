@@ -30,6 +30,8 @@ def default_cache(data: str | Path) -> Path:
         data (`str` or `Path`): the data set's file or folder.
     """
     data = Path(data)
+    if data.name in ("", ".."):  # of the working folder, say
+        data = data.resolve()
     return data.with_name(data.name + ".faces")
 
 

@@ -46,13 +46,15 @@ class LabelMap:
             path = own
         if not path.is_file():
             known = ", ".join(sorted({file.stem for file in LABEL_FOLDER.glob("*.json")} - {"canonical"}))
-            raise FileNotFoundError(f"`labels`: {str(path)!r} is neither a JSON file nor one of {known}.")
+            raise FileNotFoundError(f"`label_map`: {str(path)!r} is neither a JSON file nor one of {known}.")
         try:
             labels = json.loads(path.read_text("utf-8"))["labels"]
             if not all(isinstance(meaning, (str, type(None))) for meaning in labels.values()):
                 raise TypeError("a meaning is neither text nor null")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f'`labels`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}') from error
+            raise InputError(
+                f'`label_map`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}'
+            ) from error
         return cls(labels, path.stem)
 
     def meaning(self, label: str) -> str | None:

@@ -42,7 +42,7 @@ class Records:
         layout (`str`, *optional*):
             One of `LAYOUTS`. By default JSON is LLaVA's, CSV, TSV and Parquet are tables, a folder has class folders.
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`; every split by default.
-        labels (`str`, `Path` or `LabelMap`, *optional*):
+        label_map (`str`, `Path` or `LabelMap`, *optional*):
             What the labels mean: a JSON file or the name of one in `labels/`; by default the layout's own; `"keep"`
             leaves them as they are.
         on_error (`str`, *optional*, defaults to `"raise"`):
@@ -64,7 +64,7 @@ class Records:
         path: str | Path,
         layout: str | None = None,
         split: str | None = None,
-        labels: str | Path | LabelMap | None = None,
+        label_map: str | Path | LabelMap | None = None,
         on_error: str = "raise",
         **options: Any,
     ) -> None:
@@ -85,8 +85,9 @@ class Records:
         if unknown := sorted(set(options) - set(known)):
             raise InputError(f"Layout {layout!r} has no option {unknown[0]!r}, only {', '.join(known) or 'none'}.")
         self.label_map = None
-        if labels != KEEP:
-            self.label_map = labels if isinstance(labels, LabelMap) else LabelMap.from_file(labels or own_labels)
+        if label_map != KEEP:
+            given = label_map or own_labels
+            self.label_map = given if isinstance(given, LabelMap) else LabelMap.from_file(given)
         self.skipped: list[RecordError] = []
         self.without_emotion = 0
 

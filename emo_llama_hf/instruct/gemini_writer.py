@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..missing_package import MissingPackageError
 from .writer import Reply, Request, TransientError, WriterError, error_of_status, seconds
 
 
@@ -17,7 +18,7 @@ class GeminiWriter:
         timeout (`float`, *optional*, defaults to 120): seconds without an answer.
 
     Raises:
-        `ImportError`: the extra `gemini` is not installed.
+        `MissingPackageError`: the extra `gemini` is not installed.
         `WriterError`: no key.
     """
 
@@ -33,7 +34,7 @@ class GeminiWriter:
             from google import genai
             from google.genai import errors, types
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackageError(
                 "This writer needs the google-genai package: pip install 'emo_llama_hf[gemini]'."
             ) from error
         self._errors, self._types = errors, types

@@ -2,6 +2,7 @@
 
 import base64
 
+from ..missing_package import MissingPackageError
 from .writer import Reply, Request, TransientError, WriterError, error_of_status, seconds
 
 
@@ -17,7 +18,7 @@ class OpenAIWriter:
         timeout (`float`, *optional*, defaults to 120): seconds without an answer.
 
     Raises:
-        `ImportError`: the extra `openai` is not installed.
+        `MissingPackageError`: the extra `openai` is not installed.
         `WriterError`: no key.
     """
 
@@ -32,7 +33,9 @@ class OpenAIWriter:
         try:
             import openai
         except ImportError as error:
-            raise ImportError("This writer needs the openai package: pip install 'emo_llama_hf[openai]'.") from error
+            raise MissingPackageError(
+                "This writer needs the openai package: pip install 'emo_llama_hf[openai]'."
+            ) from error
         self._openai = openai
         self.name = f"openai:{model}"
         self._model, self._temperature = model, temperature

@@ -73,7 +73,7 @@ def save_card(folder: Path, config: EmoLlamaConfig, results: dict) -> None:
         recalls=", ".join(f"{label} {share:.0%}" for label, share in generation["recall"].items()),
         groups="\n\n".join(_table(group, results["attributes"]) for group in ("race", "gender", "age")),
     )
-    card = model_card("emo-llama-mini", config, description, training_data=TRAINING_DATA)
+    card = model_card("emo-llama-mini", config, description, training_data=TRAINING_DATA, packaged=True)
     card.save(folder / "README.md")
 
 

@@ -12,6 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 VARIABLE = "EMO_LLAMA_TRANSFORMERS_TESTS"
+ADVICE = f"""\
+transformers' own test classes could not be had, and a part of the suite is made of them, so it stops here. Either
+ - go online, so that pip can download the source distribution of transformers {{version}};
+ - or unpack that elsewhere and lay its `tests` folder at {{tests}}, or name the folder in {VARIABLE};
+ - or run `python -m pytest` itself, which skips these tests and says so."""
 
 
 def cache() -> Path:
@@ -38,10 +43,16 @@ def tests_folder() -> Path | None:
 
 
 def fetch() -> None:
-    """Download the source distribution of the installed transformers and unpack its `tests` into the cache."""
+    """Download the source distribution of the installed transformers and unpack its `tests` into the cache.
+
+    Raises:
+        subprocess.CalledProcessError: pip found no source distribution (offline, say).
+        OSError: the cache cannot be written to.
+        tarfile.TarError: what came is no archive.
+    """
     target = cache()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target) as scratch:
         wanted = f"transformers=={version('transformers')}"
         # Without build isolation pip asks only the setuptools that is here for the metadata.
         how = ["--no-deps", "--no-binary", "transformers", "--no-build-isolation", "--disable-pip-version-check"]
@@ -52,12 +63,17 @@ def fetch() -> None:
             members = [m for m in tar.getmembers() if m.isfile() and m.name.split("/")[1:2] == ["tests"]]
             tar.extractall(unpacked, members=members, filter="data")
         (top,) = unpacked.iterdir()
-        top.rename(target)
+        (top / "tests").rename(target / "tests")
+
+
+def main() -> None:
+    """Fetch what is missing; ends the process with what to do where that cannot be had."""
+    try:
+        if tests_folder() is None:
+            fetch()
+    except (subprocess.CalledProcessError, OSError, tarfile.TarError) as error:
+        sys.exit(f"{error}\n{ADVICE.format(version=version('transformers'), tests=cache() / 'tests')}")
 
 
 if __name__ == "__main__":
-    if tests_folder() is None:
-        try:
-            fetch()
-        except (subprocess.CalledProcessError, OSError, ValueError) as error:
-            sys.exit(f"Could not fetch the tests of transformers: {error}")
+    main()

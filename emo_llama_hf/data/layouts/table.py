@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...input_error import InputError
+from ...missing_package import MissingPackageError
 from ..record import Record, RecordError
 from .class_folders import SPLITS, is_video_name
 
@@ -91,7 +92,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[str, 
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install 'emo_llama_hf[train]'.") from error
+        raise MissingPackageError("Parquet files need pyarrow: pip install 'emo_llama_hf[train]'.") from error
     with ParquetFile(path) as file:
         names = file.schema_arrow.names
 

@@ -1,0 +1,99 @@
+"""The command `emo-llama analyze`."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm.auto import tqdm
+
+from ..chat.pipeline import EmotionChatPipeline
+from ..chat.result import EmotionResult
+from ..input_error import InputError
+from ..whole_file import whole_file
+from .model_options import ModelOptions
+from .options import BatchSize, Labels, MaxNewTokens, NoAttributes
+
+
+def analyze(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="photo or video, a path or a URL")],
+    model: ModelOptions,
+    labels: Labels = None,
+    question: Annotated[
+        str | None, typer.Option(metavar="Q", help="what to ask (default: which of the labels it is)")
+    ] = None,
+    batch_size: BatchSize = 1,
+    max_new_tokens: MaxNewTokens = None,
+    no_attributes: NoAttributes = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="print one JSON object a line")] = False,
+    save_annotated: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="save pictures with what was found")
+    ] = None,
+) -> int:
+    """Tell the perceived emotion in photos and videos."""
+    pipe = model.pipeline()
+    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size}
+    if question is not None:
+        settings["question"] = question
+    if labels is not None:
+        settings["labels"] = labels
+    if max_new_tokens is not None:
+        settings["max_new_tokens"] = max_new_tokens
+    if no_attributes:
+        settings["attributes"] = False
+    if save_annotated is not None:
+        try:
+            save_annotated.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"`save_annotated`: {save_annotated} cannot be made: {error}") from error
+    results = pipe((file for file in files), **settings)
+    failed = 0
+    progress = tqdm(zip(files, results, strict=True), total=len(files), disable=len(files) < 2)
+    for file, result in progress:
+        for person in result if isinstance(result, list) else [result]:
+            failed += "error" in person
+            if "error" not in person and save_annotated is not None:
+                person = {**person, "annotated": str(_save_annotated(pipe, file, person, save_annotated))}
+            with progress.external_write_mode():
+                print(json.dumps({"file": file, **person}) if json_lines else _describe(file, person), flush=True)
+    if failed:
+        print(f"{failed} of {len(files)} files could not be analyzed.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _describe(file: str, result: dict[str, Any]) -> str:
+    if "error" in result:
+        return f"{file}: error: {result['error']}"
+    ranked = sorted(result["scores"].items(), key=lambda item: -item[1])[:3]
+    emotions = ", ".join(f"{label} {score:.0%}" for label, score in ranked)
+    frames = result["faces"] if result["faces"] and "faces" in result["faces"][0] else [result]
+    faces = max(len(frame["faces"]) for frame in frames)
+    lines = [
+        f"{file}: {result['generated_text']}",
+        f"  perceived emotion: {'none, no face was found' if result['emotion'] is None else emotions}",
+        f"  faces: {faces}" + (f" in {result['num_frames']} frames" if result["num_frames"] > 1 else ""),
+    ]
+    if "problem" in result:
+        lines.append(f"  damaged: {result['problem']}")
+    if "annotated" in result:
+        lines.append(f"  annotated: {result['annotated']}")
+    return "\n".join(lines)
+
+
+def _save_annotated(pipe: EmotionChatPipeline, file: str, result: EmotionResult, folder: Path) -> Path:
+    """Save an annotated picture as PNG, a clip's frames as GIF; a name that is taken gets a number."""
+    drawn = pipe.annotate(file, result)
+    suffix = ".gif" if isinstance(drawn, list) else ".png"
+    stem = re.sub(r"[^\w.-]", "_", Path(file).stem)[:100] or "picture"  # of a URL, say
+    path, number = folder / f"{stem}{suffix}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}{suffix}"
+    with whole_file(path) as unfinished:
+        if isinstance(drawn, list):
+            drawn[0].save(unfinished, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
+        else:
+            drawn.save(unfinished, format="PNG")
+    return path

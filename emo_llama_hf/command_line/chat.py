@@ -1,0 +1,59 @@
+"""The command `emo-llama chat`."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from transformers import TextStreamer
+
+from ..input_error import InputError
+from ..processing.media_kind import is_video
+from .model_options import ModelOptions
+from .options import MaxNewTokens
+
+LONGEST_ANSWER = 256  # tokens
+
+
+def chat(
+    model: ModelOptions,
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="photo or video (default: asked for)")] = None,
+    max_new_tokens: MaxNewTokens = None,
+) -> int:
+    """Talk about a photo or video."""
+    pipe = model.pipeline()
+    file = file or _ask("Photo or video: ")
+    if not file:
+        return 0
+    kind = "video" if is_video(file) else "image"
+    try:
+        visual = pipe.processor.load_visual(file, kind == "video")
+        [visual] = pipe.processor.faces.find([visual], split=False)
+    except ValueError as error:  # damaged, or without a face where the processor wants one
+        raise InputError(str(error)) from error
+    streamer = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    messages: list[dict[str, Any]] = []
+    _say("Ask away; an empty line or Ctrl-D ends the chat.\n")
+    while question := _ask("> "):
+        content: list[dict[str, Any]] = [{"type": "text", "text": question}]
+        if not messages:
+            content.insert(0, {"type": kind, kind: visual})
+        messages.append({"role": "user", "content": content})
+        result = pipe(messages, streamer=streamer, max_new_tokens=max_new_tokens or LONGEST_ANSWER)
+        answer = (result[0] if isinstance(result, list) else result)["generated_text"]
+        messages.append({"role": "assistant", "content": answer})
+    return 0
+
+
+def _say(text: str) -> None:
+    """What is no answer goes to stderr, so that stdout can be piped on."""
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+def _ask(prompt: str) -> str:
+    """A line from stdin, empty at its end."""
+    _say(prompt)
+    try:
+        return input().strip()
+    except EOFError:
+        _say("\n")
+        return ""

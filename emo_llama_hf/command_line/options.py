@@ -1,0 +1,76 @@
+"""Options that several commands have: one name, one meaning, one default, wherever they stand."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from ..data.record_stream import LAYOUTS
+
+
+class CommaList(list[str]):
+    """Words that are given as `a,b`."""
+
+
+def comma_list(text: str) -> CommaList:
+    """`"a, b"` to `["a", "b"]`."""
+    return CommaList(word.strip() for word in text.split(","))
+
+
+# -- the model
+
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="M", help="folder or hub id, also of an adapter (default: what comes with the package)"),
+]
+Device: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="D", help="cpu, cuda, cuda:1, ... (default: the first accelerator)")
+]
+Dtype: TypeAlias = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="type of the weights; auto: as stored")
+]
+MaxNewTokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="longest answer, in tokens (default: the model's; chat 256, evaluate 64)"),
+]
+BatchSize: TypeAlias = Annotated[int, typer.Option(min=1, metavar="N", help="pictures and clips a forward")]
+NoAttributes: TypeAlias = Annotated[
+    bool, typer.Option("--no-attributes", help="leave perceived age, gender and race out")
+]
+Labels: TypeAlias = Annotated[
+    CommaList | None,
+    typer.Option(parser=comma_list, metavar="a,b", help="label set, separated by commas (default: the model's)"),
+]
+
+# -- the data
+
+Data: TypeAlias = Annotated[Path, typer.Argument(metavar="DATA", help="folder or file of the data set")]
+Layout: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="L",
+        help=f"how it lies on disk: {', '.join(sorted(LAYOUTS))} (default: told from DATA)",
+        autocompletion=lambda: sorted(LAYOUTS),
+    ),
+]
+Split: TypeAlias = Annotated[str | None, typer.Option(metavar="S", help="train, validation or test (default: all)")]
+LabelMapFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="F", help="JSON file with the meanings of the data's labels, or 'keep' (default: the layout's own)"
+    ),
+]
+DataOption: TypeAlias = Annotated[
+    list[str],
+    typer.Option(metavar="K=V", help="setting of the layout, such as fold=2 or emotion_column=mood; may be repeated"),
+]
+OnError: TypeAlias = Annotated[Literal["raise", "skip"], typer.Option(help="what to do about an unreadable row")]
+Faces: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="folder of the prepared faces (default: DATA.faces beside DATA)")
+]
+
+# -- the result
+
+Output: TypeAlias = Annotated[
+    Path, typer.Option(metavar="PATH", help="where the result goes: a folder, of `instruct` a file of JSON lines")
+]

@@ -1,0 +1,152 @@
+"""What holds for all commands: one dialect, one place for errors, completion."""
+
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.core import TyperCommand
+from typer.main import get_command
+
+from emo_llama_hf.command_line import main as cli
+from emo_llama_hf.command_line.model_options import ModelOptions
+from emo_llama_hf.command_line.train import OURS, _parser
+from emo_llama_hf.input_error import InputError
+from emo_llama_hf.instruct.writer import WriterError
+from emo_llama_hf.missing_package import MissingPackageError
+from emo_llama_hf.processing.media_source import UnreadableMediaError
+
+COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
+# What the same option may rightly have another value of: one picture after another is how a person reads answers.
+OTHER_DEFAULTS = {"batch_size"}
+# Words that once meant what others mean now.
+GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--output-dir", "--output_dir"}
+
+
+def test_the_commands():
+    assert list(COMMANDS) == ["analyze", "chat", "info", "prepare", "instruct", "train", "evaluate", "convert"]
+    assert all(command.help for command in COMMANDS.values())
+
+
+def test_an_option_is_the_same_everywhere():
+    """Type, name and help stand in one annotation, the default in each command's signature."""
+    seen = {}
+    for command in cli.app.registered_commands:
+        for name, parameter in inspect.signature(command.callback).parameters.items():
+            default = None if name in OTHER_DEFAULTS else parameter.default
+            assert seen.setdefault(name, (parameter.annotation, default)) == (parameter.annotation, default), name
+    assert all(annotation is typer.Context or annotation.__metadata__[0].help for annotation, _ in seen.values())
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
+    names = {word: parameter.name for parameter in parameters for word in parameter.opts}
+    assert all(names[word] == parameter.name for parameter in parameters for word in parameter.opts)
+    options = {word for word in names if word.startswith("--")}
+    assert not options & GONE and not any("_" in word or word != word.lower() for word in options)
+
+
+def test_training_arguments_have_no_word_of_ours():
+    """What transformers adds to `TrainingArguments` one day must not mean something else than a word of these."""
+    ours = {
+        name: {word for parameter in command.params for word in parameter.opts} for name, command in COMMANDS.items()
+    }
+    theirs = {word for action in _parser()._actions for word in action.option_strings}
+    assert not ours["train"] & theirs
+    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub"}
+    assert not {f"--{name.replace('_', '-')}" for name in OURS} & theirs
+
+
+ERRORS = [
+    InputError("`model`: no"),
+    UnreadableMediaError("`model`\n  is no"),
+    MissingPackageError("pip install"),
+    WriterError("no key"),
+    FileNotFoundError(2, "No such file", "a.png"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", [None, 0, 1])
+def test_expected_errors_are_one_line(monkeypatch, capsys, error, where):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(ModelOptions, "pipeline", fail)
+    arguments = ["info"]
+    if where is not None:
+        arguments.insert(where, "--debug")
+    assert cli.main(arguments) == 1
+    *before, line = capsys.readouterr().err.splitlines()
+    assert line == "emo-llama: " + " ".join(str(error).split()).replace("`model`", "--model")
+    assert bool(before) == (where is not None)
+    assert not before or before[0].startswith("Traceback")
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), ValueError("x"), ModuleNotFoundError("x")])
+def test_bugs_keep_their_traceback(monkeypatch, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(ModelOptions, "pipeline", fail)
+    with pytest.raises(type(error)):
+        cli.main(["info"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "nowhere", "--output", "o", "--faces", "f"], "DATA: nowhere is not there"),
+        (["evaluate", ".", "--output", "o", "--layout", "heap"], "--layout must be one of"),
+        (["prepare", "nowhere", "--no-attributes"], "DATA: nowhere is not there"),
+        (["instruct", ".", "--output", "o", "--label-map", "moods"], "--label-map: 'moods' is neither"),
+        (["convert", "nowhere", "--output", "o"], "There is no folder nowhere"),
+        (["train", "nowhere", "--output", "o"], "DATA: nowhere is not there"),
+        (["train", "x", "--output", "o", "--feature-cache", "c", "--augment"], "--feature-cache keeps"),
+        (["train", "x", "--output", "o", "--remove-unused-columns"], "--remove-unused-columns must stay off"),
+        (["info", "--model", "nowhere/x"], "--model: 'nowhere/x' cannot be loaded"),
+    ],
+)
+def test_messages_name_options(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"emo-llama: {words}")
+
+
+def test_an_error_without_words(monkeypatch, capsys):
+    def fail(self):
+        raise InputError
+
+    monkeypatch.setattr(ModelOptions, "pipeline", fail)
+    assert cli.main(["info"]) == 1
+    assert capsys.readouterr().err == "emo-llama: InputError\n"
+
+
+def test_completion(monkeypatch, capsys):
+    import shellingham
+
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: ("bash", "/bin/bash"))
+    assert cli.main(["--show-completion"]) == 0
+    script = capsys.readouterr().out
+    assert "_EMO_LLAMA_COMPLETE=complete_bash" in script and "emo-llama" in script
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("emo-llama ", set(COMMANDS)),
+        ("emo-llama evaluate --fa", {"--faces"}),
+        ("emo-llama prepare data --layout f", {"fer2013", "ferplus", "ferv39k"}),
+        ("emo-llama train data --max-steps 3 --eval-", {"--eval-data", "--eval-split", "--eval-faces"}),
+    ],
+)
+def test_what_is_completed(line, words):
+    environment = {
+        **os.environ,
+        "_EMO_LLAMA_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split(" ")) - 1),
+    }
+    command = [sys.executable, "-m", "emo_llama_hf"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert set(done.stdout.split()) == words, done.stderr

@@ -1,0 +1,55 @@
+"""The README's figures of emo-llama-mini, all of them, against those that the recipe measured."""
+
+import json
+import re
+from pathlib import Path
+
+from emo_llama_hf import EmoLlamaConfig, default_model
+
+ROOT = Path(__file__).resolve().parent.parent
+NUMBER = re.compile(r"(?<![\w.,])\d[\d.,]*\d%?|(?<![\w.,])\d%?")  # "3,589", "0.039", "84.7%", not "FER2013"
+
+
+def section(title: str) -> str:
+    """What the README has under a heading."""
+    return re.split(r"^## ", (ROOT / "README.md").read_text("utf-8").split(f"\n## {title}\n")[1], flags=re.M)[0]
+
+
+def numbers(text: str) -> list[str]:
+    """Every number written in digits, in reading order."""
+    return NUMBER.findall(text)
+
+
+def measured() -> dict:
+    """What `recipes/emo_llama_mini/train.py` wrote last."""
+    return json.loads((ROOT / "recipes" / "emo_llama_mini" / "results.json").read_text("utf-8"))
+
+
+def test_the_table_has_the_measured_figures():
+    results = measured()
+    free, likeliest = results["emotions"]["generation"], results["emotions"]["likelihood"]
+    attributes, clips = results["attributes"], results["clips"]
+    language, choices = results["language"], results["choices"]
+    classes = EmoLlamaConfig.from_pretrained(default_model()).face_config.perceived_labels
+    intro, table, _ = re.split(r"\n\n(?=\|)|(?<=\|)\n\n", section("emo-llama-mini"), maxsplit=2)
+    assert numbers(intro) == [f"{free['count']:,}", f"{attributes['count']:,}"]
+
+    rows = [numbers(row) for row in table.splitlines()[2:]]
+    assert rows == [
+        [f"{free['war']:.1%}", f"{free['uar']:.1%}"],
+        [f"{likeliest['war']:.1%}", f"{likeliest['ece']:.3f}"],
+        [str(len(classes["age"])), str(len(classes["race"]))]
+        + [f"{attributes[task]['accuracy']:.1%}" for task in ("gender", "age", "race")],
+        [f"{clips['both_named']:.1%}", f"{clips['in_order_if_named']:.1%}", str(clips["count"])],
+        [f"{language['taught_sentence']:.1%}", f"{language['right_intent']:.1%}", str(language["count"])],
+        [f"{language['agrees']:.1%}", str(language["agrees_count"])],
+        [f"{language['steady']:.1%}", str(language["steady_count"])],
+        [f"{choices['named']:.1%}", f"{choices['right']:.1%}", str(choices["count"])],
+    ]
+
+
+def test_the_text_around_it_too():
+    results, text = measured(), (ROOT / "README.md").read_text("utf-8")
+    assert f"**emo-llama-mini** ({results['parameters'] / 1e6:.1f} million parameters)" in text
+    hours, device = sum(results["hours"]["steps"].values()), results["hours"]["device"].replace("2", "two")
+    assert f"({hours:.1f} hours on {device})" in section("emo-llama-mini")

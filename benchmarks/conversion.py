@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import save_file
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaForConditionalGeneration
-from emo_llama_hf.conversion.convert_llama_vid import source_name, vision_source_name
 from emo_llama_hf.conversion.llama_vid_config import llama_vid_config
+from emo_llama_hf.conversion.llama_vid_weights import source_name, vision_source_name
 
 TOKENIZER = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "llama_vid" / "b_grid"
 PEAK = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"

@@ -18,21 +18,21 @@ from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.face_detection import EmoLlamaFaceDetector
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .checkpoint_files import Checkpoint, read_checkpoint, weight_files
-from .convert_facexformer import KEY, face_config
-from .convert_llama_vid import plan_llama_vid
-from .convert_lora import LoraAdapter
-from .convert_mtcnn import convert_mtcnn
-from .export_llama_vid import export_llama_vid
+from .conversion_card import model_card
 from .face_parts import plan_face_parts
+from .facexformer_weights import KEY, face_config
 from .llama_vid_config import emo_llama_config, generation_config
+from .llama_vid_export import export_llama_vid
+from .llama_vid_files import FACE_X_FORMER_FILE, find_vision, local_file, local_folder, read_json, read_original
 from .llama_vid_processor import (
     convert_qformer_tokenizer,
     convert_text_tokenizer,
     convert_visual_processors,
     find_bert,
 )
-from .model_card import model_card
-from .original_checkpoint import FACE_X_FORMER_FILE, find_vision, local_file, local_folder, read_json, read_original
+from .llama_vid_weights import plan_llama_vid
+from .lora_adapter import LoraAdapter
+from .mtcnn_weights import convert_mtcnn
 from .output_folder import new_folder
 from .plan import ConversionError, Plan, Planner, check_plan, table
 from .provenance import Provenance

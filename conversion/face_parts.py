@@ -7,7 +7,7 @@ import torch
 from ..modeling.modeling_emo_llama import EmoLlamaPreTrainedModel
 from ..modeling.modeling_face_info_mining import EmoLlamaFaceInfoMining
 from .checkpoint_files import Checkpoint
-from .convert_facexformer import plan_face_prior
+from .facexformer_weights import plan_face_prior
 from .plan import Plan, PlannedTensor
 
 SEED = 0

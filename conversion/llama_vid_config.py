@@ -7,7 +7,7 @@ from transformers.utils import logging
 
 from ..modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig
 from .checkpoint_files import Checkpoint
-from .convert_llama_vid import VISION_COPY, num_vision_layers
+from .llama_vid_weights import VISION_COPY, num_vision_layers
 from .plan import ConversionError
 
 logger = logging.get_logger(__name__)

@@ -12,7 +12,7 @@ from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from ..processing.video_processing_emo_llama import EmoLlamaVideoProcessor
-from .original_checkpoint import OriginalCheckpoint, read_json
+from .llama_vid_files import OriginalCheckpoint, read_json
 
 logger = logging.get_logger(__name__)
 

@@ -5,8 +5,8 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .convert_llama_vid import BUFFERS, VISION_COPY
-from .original_checkpoint import OriginalCheckpoint, read_json
+from .llama_vid_files import OriginalCheckpoint, read_json
+from .llama_vid_weights import BUFFERS, VISION_COPY
 
 FOLDER = "llama_vid"
 ORIGIN = "origin.json"

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from emo_llama_hf import EmoLlamaFacePriorModel
 from emo_llama_hf.conversion.checkpoint_files import read_checkpoint
-from emo_llama_hf.conversion.convert_facexformer import KEY, face_config, plan_face_prior
+from emo_llama_hf.conversion.facexformer_weights import KEY, face_config, plan_face_prior
 from emo_llama_hf.conversion.plan import ConversionError, check_plan
 
 FIXTURES = Path(__file__).parent / "fixtures" / "facexformer"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from emo_llama_hf.conversion.convert_mtcnn import LAYERS, convert_mtcnn
+from emo_llama_hf.conversion.mtcnn_weights import LAYERS, convert_mtcnn
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 from tiny_model import FACE_DETECTOR
 
@@ -119,7 +119,7 @@ def test_a_wheel_converts_from_the_command_line(folder, weights, tmp_path):
             file.write(folder / f"{net}.pt", f"facenet_pytorch/data/{net}.pt")
         file.writestr("facenet_pytorch/models/mtcnn.py", "raise RuntimeError('code of the wheel was run')")
         file.writestr("facenet_pytorch-2.6.0.dist-info/LICENSE.md", "the wheel's licence")
-    command = [sys.executable, "-m", "emo_llama_hf.conversion.convert_mtcnn", wheel, tmp_path / "made" / "out"]
+    command = [sys.executable, "-m", "emo_llama_hf.conversion.mtcnn_weights", wheel, tmp_path / "made" / "out"]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
     assert (tmp_path / "made" / "out" / "LICENSE").read_text() == "the wheel's licence"
     converted = EmoLlamaFaceDetector.from_pretrained(tmp_path / "made" / "out").state_dict()

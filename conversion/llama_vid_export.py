@@ -13,11 +13,11 @@ from transformers.utils import logging
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .checkpoint_files import SourceTensor, read_checkpoint, weight_files
-from .convert_llama_vid import VISION_COPY, source_name, vision_source_name
 from .face_parts import MINING_PREFIX, PRIOR_PREFIX
 from .llama_vid_config import llama_vid_config
+from .llama_vid_files import LAVIS_NAME, read_json
 from .llama_vid_processor import BERT
-from .original_checkpoint import LAVIS_NAME, read_json
+from .llama_vid_weights import VISION_COPY, source_name, vision_source_name
 from .output_folder import new_folder
 from .plan import ConversionError, Plan, PlannedTensor, table
 from .provenance import Provenance

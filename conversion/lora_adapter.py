@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from .checkpoint_files import Checkpoint, SourceTensor, read_checkpoint
-from .convert_llama_vid import target_name
+from .llama_vid_weights import target_name
 from .plan import ConversionError, Plan
 
 ADAPTER_NAMES = ("adapter_model.safetensors", "adapter_model.bin")

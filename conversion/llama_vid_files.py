@@ -10,7 +10,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from ..input_error import InputError
 from .checkpoint_files import INDEX_NAMES, SINGLE_NAMES, Checkpoint, read_checkpoint, weight_files
-from .convert_lora import PEFT_PREFIX, LoraAdapter
+from .lora_adapter import PEFT_PREFIX, LoraAdapter
 from .plan import ConversionError
 
 LAVIS_NAME = "eva_vit_g.pth"

@@ -1,7 +1,7 @@
 """facenet-pytorch's trained MTCNN -> the folder that `EmoLlamaFaceDetector.from_pretrained` reads.
 
 pip download --no-deps facenet-pytorch==2.6.0
-python -m emo_llama_hf.conversion.convert_mtcnn facenet_pytorch-2.6.0-py3-none-any.whl face_detector
+python -m emo_llama_hf.conversion.mtcnn_weights facenet_pytorch-2.6.0-py3-none-any.whl face_detector
 """
 
 import argparse

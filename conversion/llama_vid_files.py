@@ -1,94 +1,118 @@
 """Finding the files of a LLaMA-VID checkpoint in all the ways it is published."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import hf_hub_download, snapshot_download
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-
-from ..input_error import InputError
 from .checkpoint_files import INDEX_NAMES, SINGLE_NAMES, Checkpoint, read_checkpoint, weight_files
+from .conversion_error import ConversionError
+from .converted_folder import is_converted
+from .llama_vid_weights import QUERY, LlamaVidTensors
+from .local_files import local_folder, read_json
 from .lora_adapter import PEFT_PREFIX, LoraAdapter
-from .plan import ConversionError
 
 LAVIS_NAME = "eva_vit_g.pth"
 LAVIS_URL = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2/eva_vit_g.pth"
-FACE_X_FORMER_FILE = "ckpts/model.pt"
 STAGE_1_NAME = "mm_projector.bin"
 NON_LORA_NAME = "non_lora_trainables.bin"
 
 
 @dataclass(frozen=True)
+class LlamaVidSource:
+    """
+    Where a LLaMA-VID checkpoint and what it needs besides are.
+
+    Args:
+        checkpoint (`str` or `Path`): folder or hub id: complete, a stage-1 `mm_projector.bin`, or LoRA output.
+        base (`str` or `Path`, *optional*): folder or hub id of the model that a stage-1 or LoRA one was trained on.
+        vision (`str` or `Path`, *optional*):
+            LAVIS' `eva_vit_g.pth`; by default searched for beside the checkpoint; `"checkpoint"` for the copy in the
+            shards.
+        qformer (`str` or `Path`, *optional*):
+            `instruct_blip_vicuna7b_trimmed.pth`, where the checkpoint has no Q-Former.
+        bert (`str` or `Path`, *optional*):
+            The Q-Former's vocabulary, folder or hub id; by default `bert-base-uncased`, searched for beside the
+            checkpoint first.
+    """
+
+    checkpoint: str | Path
+    base: str | Path | None = None
+    vision: str | Path | None = None
+    qformer: str | Path | None = None
+    bert: str | Path | None = None
+
+
+@dataclass(frozen=True)
 class OriginalCheckpoint:
     """
-    A LLaMA-VID checkpoint.
+    A LLaMA-VID checkpoint, its tensors not read yet.
 
     Args:
         folder (`Path`): where `config.json` is.
         base (`Path`): where the language model and its tokenizer are; `folder` where they are one.
-        config (`dict`): LLaMA-VID's `config.json`.
-        tensors (`Checkpoint`): under LLaMA-VID's names.
+        config (`dict[str, Any]`): LLaMA-VID's `config.json`.
+        tensors (`LlamaVidTensors`): under LLaMA-VID's names.
         adapter (`LoraAdapter`, *optional*): LoRA weights, not merged.
     """
 
     folder: Path
     base: Path
-    config: dict
-    tensors: Checkpoint
+    config: dict[str, Any]
+    tensors: LlamaVidTensors
     adapter: LoraAdapter | None = None
 
 
-def read_original(source: str | Path, base: str | Path | None = None) -> OriginalCheckpoint:
+def read_original(source: LlamaVidSource) -> OriginalCheckpoint:
     """
     A full checkpoint, a stage-1 `mm_projector.bin` on a Vicuna base, or LoRA output on its base model.
 
     Args:
-        source (`str` or `Path`): folder or hub id.
-        base (`str` or `Path`, *optional*): folder or hub id of the base model, where `source` has only a part.
+        source (`LlamaVidSource`): where its files are.
 
     Raises:
         `FileNotFoundError`: a file is missing.
-        `ConversionError`: a base model is needed and not given, or given and not needed.
+        `ConversionError`: a file is damaged, or one is needed and not given, or given and not needed.
     """
-    folder = local_folder(source)
+    folder = local_folder(source.checkpoint)
+    if is_converted(folder):
+        raise ConversionError(f"{source.checkpoint} is converted already: it is no LLaMA-VID checkpoint.")
     is_adapter = (folder / "adapter_config.json").is_file()
-    is_full = not is_adapter and any((folder / name).is_file() for name in INDEX_NAMES + SINGLE_NAMES)
-    if is_full:
-        if base is not None:
-            raise ConversionError(f"{source} is a complete checkpoint: leave `base` out.")
-        return OriginalCheckpoint(folder, folder, _config(folder), read_checkpoint(weight_files(folder)))
-    part = folder / (NON_LORA_NAME if is_adapter else STAGE_1_NAME)
-    if not is_adapter and not part.is_file():
-        raise FileNotFoundError(f"{folder} has no weights: no model, no {STAGE_1_NAME} and no adapter.")
-    if base is None:
-        raise ConversionError(f"{source} has only a part of a model: name the model it was trained on with `base`.")
-    base_folder = local_folder(base)
-    config = _config(folder if (folder / "config.json").is_file() else base_folder)
-    tensors = read_checkpoint(weight_files(base_folder))
-    if part.is_file():
-        tensors |= read_checkpoint([part], rename=lambda name: name.removeprefix(PEFT_PREFIX))
-    return OriginalCheckpoint(folder, base_folder, config, tensors, LoraAdapter(folder) if is_adapter else None)
+    if not is_adapter and any((folder / name).is_file() for name in INDEX_NAMES + SINGLE_NAMES):
+        if source.base is not None:
+            raise ConversionError(f"{source.checkpoint} is a complete checkpoint: leave `base` out.")
+        base, shards = folder, read_checkpoint(weight_files(folder))
+    else:
+        part = folder / (NON_LORA_NAME if is_adapter else STAGE_1_NAME)
+        if not is_adapter and not part.is_file():
+            raise FileNotFoundError(f"{folder} has no weights: no model, no {STAGE_1_NAME} and no adapter.")
+        if source.base is None:
+            raise ConversionError(
+                f"{source.checkpoint} has only a part of a model: name the model it was trained on with `base`."
+            )
+        base = local_folder(source.base)
+        shards = read_checkpoint(weight_files(base))
+        if part.is_file():
+            shards |= read_checkpoint([part], rename=lambda name: name.removeprefix(PEFT_PREFIX))
+    config_file = next((f / "config.json" for f in (folder, base) if (f / "config.json").is_file()), None)
+    if config_file is None:
+        raise FileNotFoundError(f"{base} has no config.json.")
+    config = read_json(config_file)
+    instruct_blip = _read_qformer(source.qformer, shards)
+    tensors = LlamaVidTensors(shards, _read_vision(source.vision, (folder, base), config), instruct_blip)
+    return OriginalCheckpoint(folder, base, config, tensors, LoraAdapter(folder) if is_adapter else None)
 
 
-def find_vision(original: OriginalCheckpoint, vision: str | Path | None) -> Checkpoint | None:
+def _read_vision(vision: str | Path | None, folders: tuple[Path, ...], config: dict[str, Any]) -> Checkpoint | None:
     """
-    LAVIS' EVA-CLIP: the file `vision`, else the one that `config.json` names, else `eva_vit_g.pth` beside the
-    checkpoint. `None` for `vision="checkpoint"`: the copy in the shards, which the original ignores.
-
-    Raises:
-        `FileNotFoundError`: there is none.
+    LAVIS' EVA-CLIP: the file `vision`, else `eva_vit_g.pth` in one of `folders`, else the one that `config.json`
+    names. `None` for `vision="checkpoint"`: the copy in the shards, which the original ignores.
     """
     if vision == "checkpoint":
         return None
     if vision is not None:
         return read_checkpoint([vision])
-    for candidate in (
-        original.folder / LAVIS_NAME,
-        original.base / LAVIS_NAME,
-        Path(original.config.get("mm_vision_tower") or LAVIS_NAME),
-    ):
+    named = Path(config.get("mm_vision_tower") or LAVIS_NAME)
+    for candidate in (*(folder / LAVIS_NAME for folder in folders), named):
         if candidate.is_file():
             return read_checkpoint([candidate])
     raise FileNotFoundError(
@@ -97,49 +121,12 @@ def find_vision(original: OriginalCheckpoint, vision: str | Path | None) -> Chec
     )
 
 
-def local_folder(source: str | Path) -> Path:
-    """A folder, or the local copy of the hub repository of that name."""
-    if Path(source).is_dir():
-        return Path(source)
-    _check_hub_id(source, "folder")
-    return Path(snapshot_download(str(source)))
-
-
-def local_file(source: str | Path, name: str) -> Path:
-    """A file, or `name` in a folder or hub repository."""
-    path = Path(source)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        for candidate in (path / name, path / Path(name).name):
-            if candidate.is_file():
-                return candidate
-        raise FileNotFoundError(f"{path} has no {name}.")
-    _check_hub_id(source, "file")
-    return Path(hf_hub_download(str(source), name))
-
-
-def _check_hub_id(source: str | Path, kind: str) -> None:
-    text = str(source)
-    if text.count("/") != 1 or text.startswith((".", "/", "~")) or text.endswith("/"):
-        raise FileNotFoundError(f"There is no {kind} {text}.")
-    try:
-        validate_repo_id(text)
-    except HFValidationError as error:
-        raise InputError(f"There is no {kind} {text}, nor can it be a hub id: {error}") from error
-
-
-def read_json(path: Path) -> dict:
-    """What a JSON file says; nothing where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-
-
-def _config(folder: Path) -> dict:
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} has no config.json.")
-    return read_json(folder / "config.json")
+def _read_qformer(qformer: str | Path | None, shards: Checkpoint) -> Checkpoint | None:
+    """InstructBLIP's Q-Former, where the shards have none."""
+    if (QUERY in shards) == (qformer is not None):
+        raise ConversionError(
+            "The checkpoint has no Q-Former: name instruct_blip_vicuna7b_trimmed.pth with `qformer`."
+            if qformer is None
+            else "The checkpoint has its own Q-Former, which the original prefers: leave `qformer` out."
+        )
+    return None if qformer is None else read_checkpoint([qformer], "model")

@@ -52,7 +52,15 @@ class StoredTensor:
     storage_offset: int = 0
 
     def read(self, path: Path) -> torch.Tensor:
-        """The tensor, from its file `path`; `ConversionError` where the file is too short."""
+        """
+        The tensor itself.
+
+        Args:
+            path (`Path`): its file.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         # Not memory-mapped: pages of a mapping would add up to the whole file.
         last = sum((size - 1) * stride for size, stride in zip(self.shape, self.stride, strict=True))
         storage = torch.empty(last + 1 if 0 not in self.shape else 0, dtype=self.dtype)
@@ -69,7 +77,16 @@ class StoredTensor:
         return self.stride == torch.empty(self.shape, device="meta").stride()
 
     def copy(self, path: Path, target: BinaryIO) -> None:
-        """Append the bytes of a contiguous tensor in its file `path` to `target`; errors as for `read`."""
+        """
+        Append the bytes of a contiguous tensor to another file.
+
+        Args:
+            path (`Path`): the tensor's file.
+            target (`BinaryIO`): the other file, open for writing.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         left = torch.Size(self.shape).numel() * self.dtype.itemsize
         # One small buffer again and again: fresh memory for each tensor would cost more than reading and writing it.
         buffer = memoryview(bytearray(COPY_BYTES))
@@ -114,7 +131,15 @@ class CheckpointFile:
         return {name: _stored(tensor) for name, tensor in content.items()}
 
     def read(self, name: str) -> torch.Tensor:
-        """The tensor called `name`."""
+        """
+        One of the tensors.
+
+        Args:
+            name (`str`): its name in the file.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         stored = self.tensors[name]
         if stored.start is not None:
             return stored.read(self.path)
@@ -123,7 +148,19 @@ class CheckpointFile:
         return self._whole[name]
 
     def copy(self, name: str, target: BinaryIO) -> bool:
-        """Append the bytes of the tensor called `name` to `target`, if they lie there in a row; whether they do."""
+        """
+        Append the bytes of one of the tensors to another file, if they lie in a row here.
+
+        Args:
+            name (`str`): the tensor's name in the file.
+            target (`BinaryIO`): the other file, open for writing.
+
+        Returns:
+            `bool`: whether they lie in a row; otherwise nothing is written.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         stored = self.tensors[name]
         if stored.start is None or not stored.is_contiguous:
             return False
@@ -171,7 +208,12 @@ class SourceTensor:
         return self.file.read(self.name)
 
     def copy(self, target: BinaryIO) -> bool:
-        """See [`CheckpointFile.copy`]."""
+        """
+        See [`CheckpointFile.copy`].
+
+        Args:
+            target (`BinaryIO`): the other file, open for writing.
+        """
         return self.file.copy(self.name, target)
 
 

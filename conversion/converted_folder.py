@@ -8,7 +8,15 @@ from .local_files import local_folder, read_json
 
 
 def is_converted(folder: Path) -> bool:
-    """Whether `folder` holds an EmoLlama."""
+    """
+    Whether a folder holds an EmoLlama.
+
+    Args:
+        folder (`Path`): any folder.
+
+    Raises:
+        `ConversionError`: its `config.json` is damaged.
+    """
     return read_json(folder / "config.json").get("model_type") == EmoLlamaConfig.model_type
 
 

@@ -27,6 +27,10 @@ def convert_visual_processors(
     """
     The processors of a model's pictures and clips; these are padded or cropped as `image_aspect_ratio` of the original
     says.
+
+    Args:
+        config ([`EmoLlamaConfig`]): the model's.
+        original (`dict[str, Any]`): LLaMA-VID's `config.json`.
     """
     side = config.vision_config.image_size
     square = {"height": side, "width": side}
@@ -44,6 +48,9 @@ def convert_text_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
     sentencepiece's dummy prefix. After `</s>` there is one only where `tokenizer_config.json` says `legacy`.
     transformers' own `LlamaTokenizer` drops the prefix before a space, so the normalizer is set here and the result is
     saved as a plain fast tokenizer.
+
+    Args:
+        folder (`str` or `Path`): where the tokenizer's files are.
 
     Raises:
         `FileNotFoundError`: `folder` has neither file.
@@ -104,7 +111,16 @@ def _mark_special_tokens(backend: Tokenizer, settings: dict[str, Any]) -> None:
 
 
 def find_bert(original: OriginalCheckpoint, bert: str | Path | None) -> str | Path:
-    """The Q-Former's vocabulary: `bert`, else a folder `bert-base-uncased` beside the checkpoint, else the hub's."""
+    """
+    The Q-Former's vocabulary.
+
+    Args:
+        original (`OriginalCheckpoint`): the checkpoint.
+        bert (`str` or `Path`, *optional*): folder or hub id.
+
+    Returns:
+        `str` or `Path`: `bert`, else a folder `bert-base-uncased` beside the checkpoint, else the hub's.
+    """
     beside = (original.folder / BERT, original.base / BERT)
     return bert or next((folder for folder in beside if folder.is_dir()), BERT)
 

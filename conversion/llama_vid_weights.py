@@ -82,7 +82,15 @@ class LlamaVidTensors:
 
 
 def target_name(name: str) -> str | None:
-    """Our name of one of LLaMA-VID's tensors, `None` where it has no place. Vision tensors are not asked for here."""
+    """
+    Our name of one of LLaMA-VID's tensors.
+
+    Args:
+        name (`str`): LLaMA-VID's; those of the vision tower are [`vision_target_name`]'s.
+
+    Returns:
+        `str` or `None`: ours; `None` where it has no place in the model.
+    """
     if re.fullmatch(r"model\.mm_projector\.(weight|bias)", name):  # the `linear` projector is not in a Sequential
         name = name.replace("mm_projector.", "mm_projector.0.")
     for old, new in PREFIXES.items():
@@ -192,7 +200,15 @@ def _plan_vision(vision: Checkpoint, dtype: torch.dtype | None, side: int) -> Pl
 
 
 def vision_target_name(name: str) -> str | None:
-    """Our name of one of EVA-CLIP's tensors that are taken as they are."""
+    """
+    Our name of one of EVA-CLIP's tensors that are taken as they are.
+
+    Args:
+        name (`str`): EVA-CLIP's.
+
+    Returns:
+        `str` or `None`: ours; `None` where it has no place in the model.
+    """
     if block := re.fullmatch(r"blocks\.(\d+)\.(.+)", name):
         rest = _replace_prefix(block[2], VISION_BLOCK)
         return rest and f"model.vision_model.encoder.layers.{block[1]}.{rest}"
@@ -201,7 +217,15 @@ def vision_target_name(name: str) -> str | None:
 
 
 def vision_source_name(name: str) -> str | None:
-    """EVA-CLIP's name of one of our vision encoder's tensors; `qkv.bias` and `post_layernorm` have none."""
+    """
+    EVA-CLIP's name of one of our vision encoder's tensors, the inverse of [`vision_target_name`].
+
+    Args:
+        name (`str`): ours.
+
+    Returns:
+        `str` or `None`: EVA-CLIP's; `qkv.bias` and `post_layernorm` have none.
+    """
     name = name.removeprefix("model.vision_model.")
     if block := re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)", name):
         rest = _replace_prefix(block[2], {ours: theirs for theirs, ours in VISION_BLOCK.items()})

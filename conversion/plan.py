@@ -145,12 +145,26 @@ def check_plan(plan: Plan, expected: dict[str, torch.Tensor]) -> None:
 
 
 def cast(plan: Plan, dtype: torch.dtype) -> Plan:
-    """The plan with all tensors written as `dtype`."""
+    """
+    The plan with all tensors of one type.
+
+    Args:
+        plan (`Plan`): any.
+        dtype (`torch.dtype`): the type that is written.
+    """
     return {name: replace(planned, dtype=dtype) for name, planned in plan.items()}
 
 
 def table(plan: Plan) -> str:
-    """The mapping as text: target, shape, dtype, source file and source tensors, a line each."""
+    """
+    The plan for people to read.
+
+    Args:
+        plan (`Plan`): any.
+
+    Returns:
+        `str`: a heading and a line for each tensor: target, shape, dtype, source file and source tensors.
+    """
     rows = [("target", "shape", "dtype", "file", "source")]
     for planned in plan.values():
         file = planned.sources[0].file.path.name if planned.sources else "-"

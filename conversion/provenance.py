@@ -45,7 +45,7 @@ class Provenance:
         What of a checkpoint that is converted has no place.
 
         Args:
-            original (`OriginalCheckpoint`)
+            original (`OriginalCheckpoint`): the checkpoint.
         """
         unused = {
             name: str(tensor.dtype).removeprefix("torch.")

@@ -22,13 +22,20 @@ import torch
 from safetensors.torch import save_file
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaForConditionalGeneration
-from emo_llama_hf.conversion.convert_llama_vid import source_name, vision_source_name
 from emo_llama_hf.conversion.llama_vid_config import llama_vid_config
+from emo_llama_hf.conversion.llama_vid_weights import source_name, vision_source_name
 
 TOKENIZER = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "llama_vid" / "b_grid"
 PEAK = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-IMPORT = "import sys; from emo_llama_hf.conversion.convert import convert; "
-CONVERT = "convert(sys.argv[1], sys.argv[2], vision=sys.argv[3], progress=False); "
+IMPORT = (
+    "import sys; from emo_llama_hf.conversion.llama_vid_files import LlamaVidSource; "
+    "from emo_llama_hf.conversion.llama_vid_import import import_llama_vid; "
+    "from emo_llama_hf.conversion.write_settings import WriteSettings; "
+)
+CONVERT = (
+    "source = LlamaVidSource(sys.argv[1], vision=sys.argv[3]); "
+    "import_llama_vid(source, sys.argv[2], settings=WriteSettings(progress=False)); "
+)
 
 
 def make_checkpoint(folder: Path, layers: int, shard_bytes: int, as_safetensors: bool) -> Path:

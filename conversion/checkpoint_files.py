@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ..input_error import InputError
+from .conversion_error import ConversionError
+from .local_files import read_json
 
 INDEX_NAMES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -32,7 +34,16 @@ SAFETENSORS_DTYPES = {
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor lies in its file; `start` is `None` in a file that has to be read whole."""
+    """
+    Where a tensor lies in its file.
+
+    Args:
+        shape (`tuple[int, ...]`): the tensor's.
+        stride (`tuple[int, ...]`): steps in elements, as torch counts them.
+        dtype (`torch.dtype`): the tensor's.
+        start (`int`, *optional*): first byte of its storage; `None` in a file that has to be read whole.
+        storage_offset (`int`, *optional*, defaults to 0): elements of the storage that come before the tensor.
+    """
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -41,6 +52,15 @@ class StoredTensor:
     storage_offset: int = 0
 
     def read(self, path: Path) -> torch.Tensor:
+        """
+        The tensor itself.
+
+        Args:
+            path (`Path`): its file.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         # Not memory-mapped: pages of a mapping would add up to the whole file.
         last = sum((size - 1) * stride for size, stride in zip(self.shape, self.stride, strict=True))
         storage = torch.empty(last + 1 if 0 not in self.shape else 0, dtype=self.dtype)
@@ -48,15 +68,25 @@ class StoredTensor:
         with path.open("rb") as file:
             file.seek((self.start or 0) + self.storage_offset * self.dtype.itemsize)
             if file.readinto(buffer.data) != buffer.nbytes:
-                raise InputError(f"{path} ends before its tensors do: get it again.")
+                raise ConversionError(f"{path} ends before its tensors do: get it again.")
         return storage.as_strided(self.shape, self.stride)
 
     @property
     def is_contiguous(self) -> bool:
+        """Whether its bytes lie in a row."""
         return self.stride == torch.empty(self.shape, device="meta").stride()
 
     def copy(self, path: Path, target: BinaryIO) -> None:
-        """Append the bytes of a contiguous tensor to `target`."""
+        """
+        Append the bytes of a contiguous tensor to another file.
+
+        Args:
+            path (`Path`): the tensor's file.
+            target (`BinaryIO`): the other file, open for writing.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         left = torch.Size(self.shape).numel() * self.dtype.itemsize
         # One small buffer again and again: fresh memory for each tensor would cost more than reading and writing it.
         buffer = memoryview(bytearray(COPY_BYTES))
@@ -65,7 +95,7 @@ class StoredTensor:
             while left:
                 count = file.readinto(buffer[: min(left, COPY_BYTES)])
                 if not count:
-                    raise InputError(f"{path} ends before its tensors do: get it again.")
+                    raise ConversionError(f"{path} ends before its tensors do: get it again.")
                 target.write(buffer[:count])
                 left -= count
 
@@ -76,15 +106,15 @@ class CheckpointFile:
     `torch.save`'s zip format, which do not tell where they are, are read whole.
 
     Args:
-        path (`Path`): the file.
+        path (`str` or `Path`): the file.
         key (`str`, *optional*): entry of the saved dict that holds the tensors, if it is not the dict itself.
 
     Raises:
         `FileNotFoundError`: there is no such file.
-        `InputError`: it is damaged, holds anything but tensors and plain data, or has no entry `key`.
+        `ConversionError`: it is damaged, holds anything but tensors and plain data, or has no entry `key`.
     """
 
-    def __init__(self, path: str | Path, key: str | None = None):
+    def __init__(self, path: str | Path, key: str | None = None) -> None:
         self.path = Path(path)
         self.key = key
         if not self.path.is_file():
@@ -101,7 +131,15 @@ class CheckpointFile:
         return {name: _stored(tensor) for name, tensor in content.items()}
 
     def read(self, name: str) -> torch.Tensor:
-        """The tensor called `name`."""
+        """
+        One of the tensors.
+
+        Args:
+            name (`str`): its name in the file.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         stored = self.tensors[name]
         if stored.start is not None:
             return stored.read(self.path)
@@ -110,7 +148,19 @@ class CheckpointFile:
         return self._whole[name]
 
     def copy(self, name: str, target: BinaryIO) -> bool:
-        """Append the bytes of the tensor called `name` to `target`, if they lie there in a row; whether they do."""
+        """
+        Append the bytes of one of the tensors to another file, if they lie in a row here.
+
+        Args:
+            name (`str`): the tensor's name in the file.
+            target (`BinaryIO`): the other file, open for writing.
+
+        Returns:
+            `bool`: whether they lie in a row; otherwise nothing is written.
+
+        Raises:
+            `ConversionError`: the file ends before the tensor does.
+        """
         stored = self.tensors[name]
         if stored.start is None or not stored.is_contiguous:
             return False
@@ -121,59 +171,96 @@ class CheckpointFile:
         """Let go of a file that was read whole; it is read again when asked for."""
         self._whole = None
 
-    def _tensors_in(self, content) -> dict[str, torch.Tensor]:
+    def _tensors_in(self, content: Any) -> dict[str, torch.Tensor]:
         if self.key is not None and isinstance(content, dict):
             content = content.get(self.key)
         if not isinstance(content, dict):
             where = f"entry {self.key!r}" if self.key else "dict"
-            raise InputError(f"{self.path} has no {where} of tensors: is it the right file?")
+            raise ConversionError(f"{self.path} has no {where} of tensors: is it the right file?")
         return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
 @dataclass(frozen=True)
 class SourceTensor:
-    """A tensor of a foreign checkpoint, not read yet."""
+    """
+    A tensor of a foreign checkpoint, not read yet.
+
+    Args:
+        name (`str`): its name in the file.
+        file (`CheckpointFile`): where it is.
+    """
 
     name: str
     file: CheckpointFile
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The tensor's shape."""
         return self.file.tensors[self.name].shape
 
     @property
     def dtype(self) -> torch.dtype:
+        """The tensor's type."""
         return self.file.tensors[self.name].dtype
 
     def read(self) -> torch.Tensor:
+        """The tensor itself."""
         return self.file.read(self.name)
 
     def copy(self, target: BinaryIO) -> bool:
+        """
+        See [`CheckpointFile.copy`].
+
+        Args:
+            target (`BinaryIO`): the other file, open for writing.
+        """
         return self.file.copy(self.name, target)
 
 
 Checkpoint = dict[str, SourceTensor]
 
 
-def load_pickle(path: Path):
-    """`torch.load` of tensors and plain data only."""
+def load_pickle(path: Path) -> Any:
+    """
+    `torch.load` of tensors and plain data only.
+
+    Args:
+        path (`Path`): the file.
+
+    Raises:
+        `ConversionError`: the file is damaged, no checkpoint, or holds other Python objects.
+    """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own message advises to load the file with the check turned off.
-        raise InputError(
+        raise ConversionError(
             f"{path} was refused: it holds Python objects besides tensors and plain data, and loading those could run "
             f"any code, or it is not a checkpoint at all. Get it from its authors, or save its tensors alone with "
             f"`torch.save`."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise InputError(f"{path} cannot be read as a PyTorch checkpoint: {error}") from error
+        raise ConversionError(f"{path} cannot be read as a PyTorch checkpoint: {error}") from error
 
 
 def read_checkpoint(
     files: Iterable[str | Path], key: str | None = None, rename: Callable[[str], str] = str
 ) -> Checkpoint:
-    """Tensors of several files under `rename`d names, in file order; a later file's tensor replaces an earlier's."""
+    """
+    Tensors of several files, none of them read yet.
+
+    Args:
+        files (`Iterable[str | Path]`): in order; a later file's tensor replaces an earlier's of the same name.
+        key (`str`, *optional*): see [`CheckpointFile`].
+        rename (`Callable[[str], str]`, *optional*): gives the name of a tensor instead of the one in its file.
+
+    Returns:
+        `dict[str, SourceTensor]`: the tensors by name, in file order.
+
+    Raises:
+        `FileNotFoundError`: a file is not there.
+        `ConversionError`: see [`CheckpointFile`].
+    """
     checkpoint: Checkpoint = {}
     for path in files:
         file = CheckpointFile(path, key)
@@ -185,12 +272,18 @@ def weight_files(folder: Path) -> list[Path]:
     """
     The weight files of a transformers model folder, sharded or single, in order.
 
+    Args:
+        folder (`Path`): the model folder.
+
     Raises:
         `FileNotFoundError`: there are none, or the index names one that is not there.
+        `ConversionError`: the index is damaged.
     """
     for name in INDEX_NAMES:
         if (folder / name).is_file():
-            weight_map = json.loads((folder / name).read_text(encoding="utf-8"))["weight_map"]
+            weight_map = read_json(folder / name).get("weight_map")
+            if not isinstance(weight_map, dict):
+                raise ConversionError(f"{folder / name} is damaged: it has no `weight_map`.")
             files = [folder / file for file in sorted(set(weight_map.values()))]
             for file in files:
                 if not file.is_file():
@@ -210,23 +303,20 @@ def _stored(tensor: torch.Tensor) -> StoredTensor:
 
 
 def _safetensors_header(path: Path) -> dict[str, StoredTensor]:
-    size = path.stat().st_size
+    try:
+        with safe_open(path, "pt"):
+            pass  # the library checks the header and that all bytes are there, but does not tell where tensors begin
+    except SafetensorError as error:
+        raise ConversionError(f"{path} is not a complete safetensors file: {error}") from error
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        try:
-            if length > size:
-                raise ValueError(f"{size} bytes for a header of {length}")
-            header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            parts = sorted(header.items(), key=lambda part: part[1]["data_offsets"])
-            end = max((part["data_offsets"][1] for _, part in parts), default=0)
-            if size != 8 + length + end:
-                raise ValueError(f"{size} bytes instead of {8 + length + end}")
-            tensors = {}
-            for name, part in parts:
-                empty = torch.empty(part["shape"], dtype=SAFETENSORS_DTYPES[part["dtype"]], device="meta")
-                start = 8 + length + part["data_offsets"][0]
-                tensors[name] = StoredTensor(tuple(empty.shape), empty.stride(), empty.dtype, start)
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
-            raise InputError(f"{path} is not a complete safetensors file: {error}") from error
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, part in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        if part["dtype"] not in SAFETENSORS_DTYPES:
+            raise ConversionError(f"{path} has `{name}` of the type {part['dtype']}, which cannot be converted.")
+        empty = torch.empty(part["shape"], dtype=SAFETENSORS_DTYPES[part["dtype"]], device="meta")
+        start = 8 + length + part["data_offsets"][0]
+        tensors[name] = StoredTensor(tuple(empty.shape), empty.stride(), empty.dtype, start)
     return tensors

@@ -8,11 +8,12 @@ from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from transformers import BertTokenizer, InstructBlipQFormerConfig, LlamaTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from ..processing.video_processing_emo_llama import EmoLlamaVideoProcessor
-from .original_checkpoint import OriginalCheckpoint, read_json
+from .conversion_error import ConversionError
+from .llama_vid_files import OriginalCheckpoint
+from .local_files import read_json
 
 logger = logging.get_logger(__name__)
 
@@ -21,11 +22,15 @@ MAX_QUESTION_TOKENS = 256  # LLaMA-VID's truncation of the Q-Former's question
 
 
 def convert_visual_processors(
-    config: EmoLlamaConfig, original: dict
+    config: EmoLlamaConfig, original: dict[str, Any]
 ) -> tuple[EmoLlamaImageProcessor, EmoLlamaVideoProcessor]:
     """
     The processors of a model's pictures and clips; these are padded or cropped as `image_aspect_ratio` of the original
     says.
+
+    Args:
+        config ([`EmoLlamaConfig`]): the model's.
+        original (`dict[str, Any]`): LLaMA-VID's `config.json`.
     """
     side = config.vision_config.image_size
     square = {"height": side, "width": side}
@@ -43,6 +48,9 @@ def convert_text_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
     sentencepiece's dummy prefix. After `</s>` there is one only where `tokenizer_config.json` says `legacy`.
     transformers' own `LlamaTokenizer` drops the prefix before a space, so the normalizer is set here and the result is
     saved as a plain fast tokenizer.
+
+    Args:
+        folder (`str` or `Path`): where the tokenizer's files are.
 
     Raises:
         `FileNotFoundError`: `folder` has neither file.
@@ -83,7 +91,7 @@ def _use_sentencepiece_prefix(backend: Tokenizer, legacy: bool) -> None:
     backend.normalizer = normalizers.Sequence([prefix, normalizers.Replace(" ", "▁")])
 
 
-def _mark_special_tokens(backend: Tokenizer, settings: dict) -> None:
+def _mark_special_tokens(backend: Tokenizer, settings: dict[str, Any]) -> None:
     """Register `<unk>`, `<s>` and `</s>` anew, with the flags that the kind of tokenizer asks for."""
     legacy = bool(settings.get("legacy", True))
     tokens = []
@@ -103,7 +111,16 @@ def _mark_special_tokens(backend: Tokenizer, settings: dict) -> None:
 
 
 def find_bert(original: OriginalCheckpoint, bert: str | Path | None) -> str | Path:
-    """The Q-Former's vocabulary: `bert`, else a folder `bert-base-uncased` beside the checkpoint, else the hub's."""
+    """
+    The Q-Former's vocabulary.
+
+    Args:
+        original (`OriginalCheckpoint`): the checkpoint.
+        bert (`str` or `Path`, *optional*): folder or hub id.
+
+    Returns:
+        `str` or `Path`: `bert`, else a folder `bert-base-uncased` beside the checkpoint, else the hub's.
+    """
     beside = (original.folder / BERT, original.base / BERT)
     return bert or next((folder for folder in beside if folder.is_dir()), BERT)
 
@@ -117,19 +134,19 @@ def convert_qformer_tokenizer(source: str | Path, config: InstructBlipQFormerCon
         config (`InstructBlipQFormerConfig`): the Q-Former's.
 
     Raises:
-        `InputError`: the vocabulary is not the Q-Former's.
+        `ConversionError`: the vocabulary is not the Q-Former's.
     """
     tokenizer = BertTokenizer.from_pretrained(
         source, truncation_side="left", model_max_length=min(MAX_QUESTION_TOKENS, config.max_position_embeddings)
     )
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     if len(tokenizer) != config.vocab_size:
-        raise InputError(
+        raise ConversionError(
             f"The BERT vocabulary in {source} has {len(tokenizer)} tokens with [DEC], but the Q-Former embeds "
             f"{config.vocab_size}: name the vocabulary that it was trained with."
         )
     return tokenizer
 
 
-def _content(token: dict | str | None) -> str | None:
+def _content(token: dict[str, Any] | str | None) -> str | None:
     return token["content"] if isinstance(token, dict) else token

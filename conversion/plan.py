@@ -1,16 +1,12 @@
 """The plan of a conversion: which target tensor is made of which source tensors. Nothing is read while planning."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from ..input_error import InputError
 from .checkpoint_files import Checkpoint, SourceTensor
-
-
-class ConversionError(InputError):
-    """The checkpoint cannot be converted: a tensor is unknown, missing or of the wrong shape."""
+from .conversion_error import ConversionError
 
 
 @dataclass(frozen=True)
@@ -20,9 +16,10 @@ class PlannedTensor:
 
     Args:
         name (`str`): its name in the output.
-        shape (`tuple[int, ...]`), dtype (`torch.dtype`): what is written.
+        shape (`tuple[int, ...]`): the shape that is written.
+        dtype (`torch.dtype`): the type that is written.
         sources (`tuple[SourceTensor, ...]`): what it is made of; empty where it is initialised.
-        make (`Callable`, *optional*):
+        make (`Callable[..., torch.Tensor]`, *optional*):
             Makes it from the tensors of `sources`, given in order; without it, the one source is taken as it is.
     """
 
@@ -77,7 +74,19 @@ class Planner:
         shape: Iterable[int] | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        """Plan target `name` from source tensors; shape and dtype are the first one's unless given."""
+        """
+        Plan a tensor.
+
+        Args:
+            name (`str`): its name in the output.
+            sources (`str`): names of the source tensors that it is made of, at least one.
+            make (`Callable[..., torch.Tensor]`, *optional*): see [`PlannedTensor`].
+            shape (`Iterable[int]`, *optional*): the first source tensor's by default.
+            dtype (`torch.dtype`, *optional*): the first source tensor's by default.
+
+        Raises:
+            `ConversionError`: there is no such source tensor.
+        """
         for source in sources:
             if source not in self.source:
                 raise ConversionError(f"{self.label} has no tensor `{source}`, which `{name}` is made of.")
@@ -92,7 +101,12 @@ class Planner:
         self.used.update(names)
 
     def finish(self) -> Plan:
-        """The plan, once every source tensor is accounted for."""
+        """
+        The plan, once every source tensor is accounted for.
+
+        Raises:
+            `ConversionError`: a source tensor is neither used nor known to be left out.
+        """
         unknown = [name for name in self.source if name not in self.used]
         if unknown:
             raise ConversionError(
@@ -103,7 +117,16 @@ class Planner:
 
 
 def check_plan(plan: Plan, expected: dict[str, torch.Tensor]) -> None:
-    """Raise `ConversionError` unless the plan fills `expected` (name to meta tensor) exactly, shapes included."""
+    """
+    Check that a plan fills a model exactly.
+
+    Args:
+        plan (`Plan`): what is to be written.
+        expected (`dict[str, torch.Tensor]`): the model's tensors by name, on any device; their shapes count.
+
+    Raises:
+        `ConversionError`: a tensor is missing, has no place, or is of the wrong shape or no floating point type.
+    """
     missing = [name for name in expected if name not in plan]
     if missing:
         raise ConversionError(f"{len(missing)} tensor(s) of the model would stay unfilled: {_some(missing)}.")
@@ -121,8 +144,27 @@ def check_plan(plan: Plan, expected: dict[str, torch.Tensor]) -> None:
             )
 
 
+def cast(plan: Plan, dtype: torch.dtype) -> Plan:
+    """
+    The plan with all tensors of one type.
+
+    Args:
+        plan (`Plan`): any.
+        dtype (`torch.dtype`): the type that is written.
+    """
+    return {name: replace(planned, dtype=dtype) for name, planned in plan.items()}
+
+
 def table(plan: Plan) -> str:
-    """The mapping as text: target, shape, dtype, source file and source tensors, a line each."""
+    """
+    The plan for people to read.
+
+    Args:
+        plan (`Plan`): any.
+
+    Returns:
+        `str`: a heading and a line for each tensor: target, shape, dtype, source file and source tensors.
+    """
     rows = [("target", "shape", "dtype", "file", "source")]
     for planned in plan.values():
         file = planned.sources[0].file.path.name if planned.sources else "-"

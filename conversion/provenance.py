@@ -5,8 +5,9 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .convert_llama_vid import BUFFERS, VISION_COPY
-from .original_checkpoint import OriginalCheckpoint, read_json
+from .llama_vid_files import OriginalCheckpoint
+from .llama_vid_weights import BUFFERS, VISION_COPY
+from .local_files import read_json
 
 FOLDER = "llama_vid"
 ORIGIN = "origin.json"
@@ -24,10 +25,13 @@ SMALL_FILES = (
 @dataclass
 class Provenance:
     """
+    What of a LLaMA-VID checkpoint has no place in EmoLlama's files.
+
     Args:
-        source, base (`str`): names of the checkpoint and of the model it was trained on.
-        unused (`dict[str, str]`): name and type of each tensor of the checkpoint that follows from others.
-        files (`dict[str, Path]`): small files of the checkpoint, by name.
+        source (`str`): name of the checkpoint.
+        base (`str`): name of the model that it was trained on; `source` where it is complete.
+        unused (`dict[str, str]`, *optional*): name and type of each tensor of it that follows from others.
+        files (`dict[str, Path]`, *optional*): small files of it, by name.
     """
 
     source: str
@@ -37,25 +41,57 @@ class Provenance:
 
     @classmethod
     def of_original(cls, original: OriginalCheckpoint) -> "Provenance":
+        """
+        What of a checkpoint that is converted has no place.
+
+        Args:
+            original (`OriginalCheckpoint`): the checkpoint.
+        """
         unused = {
             name: str(tensor.dtype).removeprefix("torch.")
-            for name, tensor in original.tensors.items()
+            for name, tensor in original.tensors.shards.items()
             if BUFFERS.fullmatch(name) or name.startswith(VISION_COPY)
         }
         return cls(original.folder.name, original.base.name, unused, _small_files(original.base, original.folder))
 
     @classmethod
     def of_converted(cls, folder: Path) -> "Provenance":
-        origin = read_json(folder / FOLDER / ORIGIN) or {"source": folder.name, "base": folder.name}
-        return cls(**origin, files=_small_files(folder / FOLDER))
+        """
+        What was kept beside a converted model.
+
+        Args:
+            folder (`Path`): the model's; one that was not converted from LLaMA-VID has nothing but its own name.
+
+        Raises:
+            `ConversionError`: what was kept is damaged.
+        """
+        origin = read_json(folder / FOLDER / ORIGIN)
+        return cls(
+            origin.get("source", folder.name),
+            origin.get("base", folder.name),
+            origin.get("unused", {}),
+            _small_files(folder / FOLDER),
+        )
 
     def save(self, folder: Path) -> None:
+        """
+        Keep it beside a converted model.
+
+        Args:
+            folder (`Path`): the model's.
+        """
         (folder / FOLDER).mkdir()
         self.copy_files(folder / FOLDER)
         origin = {key: value for key, value in asdict(self).items() if key != "files"}
         (folder / FOLDER / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
     def copy_files(self, folder: Path) -> None:
+        """
+        Copy the small files.
+
+        Args:
+            folder (`Path`): where to, under their own names.
+        """
         for name, path in self.files.items():
             shutil.copyfile(path, folder / name)
 

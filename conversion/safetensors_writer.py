@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
@@ -16,10 +17,19 @@ _DTYPE_NAMES = {dtype: name for name, dtype in SAFETENSORS_DTYPES.items()}
 
 def write_safetensors(plan: Plan, folder: Path, max_shard_size: str | int = "5GB", progress: bool = True) -> None:
     """
-    Write `model.safetensors`, or its shards and `model.safetensors.index.json`, into `folder`.
+    Write `model.safetensors`, or its shards and `model.safetensors.index.json`.
 
     safetensors' own `save_file` wants all tensors of a file at once, so headers are written here: all shapes are known
     before the first tensor is read.
+
+    Args:
+        plan (`Plan`): the tensors.
+        folder (`Path`): where the files go.
+        max_shard_size (`str` or `int`, *optional*, defaults to `"5GB"`): largest file, in bytes or as `"5GB"`.
+        progress (`bool`, *optional*, defaults to `True`): show a progress bar.
+
+    Raises:
+        `ConversionError`: a source file ends before its tensors do.
     """
     ordered = _by_source_file(plan.values())
     split = split_torch_state_dict_into_shards(
@@ -34,7 +44,7 @@ def write_safetensors(plan: Plan, folder: Path, max_shard_size: str | int = "5GB
             with (folder / filename).open("wb") as file:
                 file.write(_header([plan[name] for name in names]))
                 for planned in map(plan.__getitem__, names):
-                    open_files = close_unneeded(open_files, planned)
+                    open_files = _close_unneeded(open_files, planned)
                     if not (planned.is_unchanged and planned.sources[0].copy(file)):
                         tensor = planned.tensor().reshape(-1).contiguous()
                         file.write(tensor.view(torch.uint8).numpy().data)
@@ -44,7 +54,7 @@ def write_safetensors(plan: Plan, folder: Path, max_shard_size: str | int = "5GB
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def close_unneeded(open_files: set[CheckpointFile], planned: PlannedTensor) -> set[CheckpointFile]:
+def _close_unneeded(open_files: set[CheckpointFile], planned: PlannedTensor) -> set[CheckpointFile]:
     """Close those of `open_files` that the next tensor is not made of; the files that are open then."""
     needed = {source.file for source in planned.sources}
     for file in open_files - needed:
@@ -53,7 +63,7 @@ def close_unneeded(open_files: set[CheckpointFile], planned: PlannedTensor) -> s
 
 
 def _header(tensors: list[PlannedTensor]) -> bytes:
-    header: dict = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for planned in tensors:
         start, end = end, end + torch.Size(planned.shape).numel() * planned.dtype.itemsize

@@ -95,7 +95,7 @@ class EmoLlamaFaceDetector(PreTrainedModel):
     """
     MTCNN over PIL images, on CPU or CUDA. Always computes in float32, also when cast to half precision.
 
-    Source: facenet-pytorch 2.6.0, whose boxes it gives with the weights of `conversion/convert_mtcnn.py`.
+    Source: facenet-pytorch 2.6.0, whose boxes it gives with the weights of `conversion/mtcnn_weights.py`.
 
     Args:
         config ([`EmoLlamaFaceDetectorConfig`]): its settings.

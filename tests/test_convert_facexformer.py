@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 
 from emo_llama_hf import EmoLlamaFacePriorModel
 from emo_llama_hf.conversion.checkpoint_files import read_checkpoint
-from emo_llama_hf.conversion.convert_facexformer import KEY, face_config, plan_face_prior
-from emo_llama_hf.conversion.plan import ConversionError, check_plan
+from emo_llama_hf.conversion.conversion_error import ConversionError
+from emo_llama_hf.conversion.facexformer_weights import KEY, face_config, plan_face_prior
+from emo_llama_hf.conversion.plan import check_plan
 
 FIXTURES = Path(__file__).parent / "fixtures" / "facexformer"
 
@@ -68,5 +69,5 @@ def test_a_missing_tensor_is_named(tmp_path):
 
 def test_another_file_is_refused(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=KEY):
+    with pytest.raises(ConversionError, match=KEY):
         read_checkpoint([tmp_path / "model.pt"], KEY)

@@ -10,12 +10,19 @@ from PIL import Image
 from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from emo_llama_hf.conversion.convert import convert
+from emo_llama_hf.conversion.add_faces import add_faces
+from emo_llama_hf.conversion.face_parts import FaceSources
+from emo_llama_hf.conversion.llama_vid_export import export_llama_vid
+from emo_llama_hf.conversion.llama_vid_files import LlamaVidSource
+from emo_llama_hf.conversion.llama_vid_import import import_llama_vid
+from emo_llama_hf.conversion.write_settings import WriteSettings
 from emo_llama_hf.processing.visual import Visual
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = ("a_mean", "b_grid", "c_none")
 TOLERANCE = {"rtol": 0, "atol": 1e-4}
+FACES = FaceSources(FIXTURES / "facexformer")
+QUIET = WriteSettings(progress=False)
 
 
 def golden(case: str) -> tuple[dict, list[dict]]:
@@ -56,7 +63,7 @@ def check_against_golden(folder: Path, case: str) -> None:
 @pytest.fixture(scope="module", params=CASES)
 def converted(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("converted") / request.param
-    convert(FIXTURES / "llama_vid" / request.param, folder, progress=False)
+    import_llama_vid(LlamaVidSource(FIXTURES / "llama_vid" / request.param), folder, settings=QUIET)
     return folder
 
 
@@ -66,10 +73,9 @@ def test_equals_the_original(converted):
 
 def test_equals_the_original_with_a_face_prior_that_is_not_trained_yet(converted, tmp_path):
     """FaceXFormer can be added to a converted folder or while converting: the files are the same."""
-    face_x_former = FIXTURES / "facexformer"
-    convert(converted, tmp_path / "later", facexformer=face_x_former, progress=False)
-    source = FIXTURES / "llama_vid" / converted.name
-    convert(source, tmp_path / "at_once", facexformer=face_x_former, progress=False)
+    add_faces(converted, tmp_path / "later", FACES, settings=QUIET)
+    source = LlamaVidSource(FIXTURES / "llama_vid" / converted.name)
+    import_llama_vid(source, tmp_path / "at_once", faces=FACES, settings=QUIET)
     check_against_golden(tmp_path / "later", converted.name)
     later, at_once = (safe_open(tmp_path / n / "model.safetensors", "pt") for n in ("later", "at_once"))
     assert set(later.keys()) == set(at_once.keys())
@@ -80,7 +86,7 @@ def test_equals_the_original_with_a_face_prior_that_is_not_trained_yet(converted
 
 @torch.no_grad()
 def test_zero_gates_leave_the_logits_as_they_are(converted, tmp_path):
-    convert(converted, tmp_path / "faces", facexformer=FIXTURES / "facexformer", progress=False)
+    add_faces(converted, tmp_path / "faces", FACES, settings=QUIET)
     expected, _ = golden(converted.name)
     inputs = {
         "pixel_values": expected["image.pixel_values"],
@@ -98,7 +104,7 @@ def test_zero_gates_leave_the_logits_as_they_are(converted, tmp_path):
 
 
 def test_the_way_back_is_bit_exact(converted, tmp_path):
-    convert(converted, tmp_path / "back", to="llama-vid", max_shard_size="150KB", progress=False)
+    export_llama_vid(converted, tmp_path / "back", settings=WriteSettings(max_shard_size="150KB", progress=False))
     original = FIXTURES / "llama_vid" / converted.name
     ours, theirs = load_shards(tmp_path / "back"), load_shards(original)
     assert set(ours) == set(theirs)
@@ -106,7 +112,7 @@ def test_the_way_back_is_bit_exact(converted, tmp_path):
         assert ours[name].dtype == tensor.dtype and torch.equal(ours[name], tensor), name
     for name in ("config.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
         assert filecmp.cmp(tmp_path / "back" / name, original / name, shallow=False)
-    convert(tmp_path / "back", tmp_path / "again", progress=False)
+    import_llama_vid(LlamaVidSource(tmp_path / "back"), tmp_path / "again", settings=QUIET)
     assert filecmp.cmp(tmp_path / "again" / "model.safetensors", converted / "model.safetensors", shallow=False)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from emo_llama_hf.conversion.convert_mtcnn import LAYERS, convert_mtcnn
+from emo_llama_hf.conversion.conversion_error import ConversionError
+from emo_llama_hf.conversion.mtcnn_weights import LAYERS, convert_mtcnn
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 from tiny_model import FACE_DETECTOR
 
@@ -119,7 +120,7 @@ def test_a_wheel_converts_from_the_command_line(folder, weights, tmp_path):
             file.write(folder / f"{net}.pt", f"facenet_pytorch/data/{net}.pt")
         file.writestr("facenet_pytorch/models/mtcnn.py", "raise RuntimeError('code of the wheel was run')")
         file.writestr("facenet_pytorch-2.6.0.dist-info/LICENSE.md", "the wheel's licence")
-    command = [sys.executable, "-m", "emo_llama_hf.conversion.convert_mtcnn", wheel, tmp_path / "made" / "out"]
+    command = [sys.executable, "-m", "emo_llama_hf.conversion.mtcnn_weights", wheel, tmp_path / "made" / "out"]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
     assert (tmp_path / "made" / "out" / "LICENSE").read_text() == "the wheel's licence"
     converted = EmoLlamaFaceDetector.from_pretrained(tmp_path / "made" / "out").state_dict()
@@ -134,21 +135,21 @@ def test_weights_without_a_licence_convert(folder, tmp_path):
 
 def test_a_missing_tensor_is_named(folder, tmp_path):
     change(folder, "rnet", lambda tensors: tensors.pop("dense4.bias"))
-    with pytest.raises(ValueError, match=r"rnet\.pt.*dense4\.bias"):
+    with pytest.raises(ConversionError, match=r"rnet\.pt.*dense4\.bias"):
         convert_mtcnn(folder, tmp_path / "out")
     assert_nothing_written(tmp_path)
 
 
 def test_an_unknown_tensor_is_named(folder, tmp_path):
     change(folder, "pnet", lambda tensors: tensors.update({"conv9.weight": torch.zeros(1)}))
-    with pytest.raises(ValueError, match=r"pnet\.pt.*conv9\.weight"):
+    with pytest.raises(ConversionError, match=r"pnet\.pt.*conv9\.weight"):
         convert_mtcnn(folder, tmp_path / "out")
     assert_nothing_written(tmp_path)
 
 
 def test_a_tensor_of_a_wrong_shape_is_named(folder, tmp_path):
     change(folder, "onet", lambda tensors: tensors.update({"dense5.weight": torch.zeros(256, 1153)}))
-    with pytest.raises(ValueError, match=r"dense5\.weight.*1153"):
+    with pytest.raises(ConversionError, match=r"dense5\.weight.*1153"):
         convert_mtcnn(folder, tmp_path / "out")
     assert_nothing_written(tmp_path)
 
@@ -165,10 +166,10 @@ def test_a_missing_file_is_named(folder, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no weights here", b"PK\x03\x04 cut off"])
 def test_a_broken_file_is_named(folder, tmp_path, content):
     (folder / "rnet.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"rnet\.pt"):
+    with pytest.raises(ConversionError, match=r"rnet\.pt"):
         convert_mtcnn(folder, tmp_path / "out")
     (tmp_path / "broken.whl").write_bytes(content)
-    with pytest.raises(ValueError, match=r"broken\.whl"):
+    with pytest.raises(ConversionError, match=r"broken\.whl"):
         convert_mtcnn(tmp_path / "broken.whl", tmp_path / "out")
     assert_nothing_written(tmp_path)
 
@@ -188,7 +189,7 @@ class Malicious:
 def test_a_malicious_pickle_is_refused_and_not_run(folder, tmp_path, save):
     mark = tmp_path / "was_run"
     save({"conv1.weight": Malicious(mark)}, folder / "pnet.pt")
-    with pytest.raises(ValueError, match=r"pnet\.pt"):
+    with pytest.raises(ConversionError, match=r"pnet\.pt"):
         convert_mtcnn(folder, tmp_path / "out")
     assert not mark.exists()
     assert_nothing_written(tmp_path)

@@ -11,11 +11,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from emo_llama_hf.conversion.convert import convert
-from emo_llama_hf.conversion.plan import ConversionError
+from emo_llama_hf.command_line.main import main
+from emo_llama_hf.conversion.add_faces import add_faces
+from emo_llama_hf.conversion.conversion_error import ConversionError
+from emo_llama_hf.conversion.face_parts import FaceSources
+from emo_llama_hf.conversion.llama_vid_config import UnpublishedShapes
+from emo_llama_hf.conversion.llama_vid_export import export_llama_vid
+from emo_llama_hf.conversion.llama_vid_files import LlamaVidSource
+from emo_llama_hf.conversion.llama_vid_import import import_llama_vid
+from emo_llama_hf.conversion.write_settings import WriteSettings
 
 FIXTURES = Path(__file__).parent / "fixtures"
+QUIET = WriteSettings(progress=False)
 
 
 @pytest.fixture
@@ -57,15 +66,23 @@ NORM = "model.norm.weight"
 def test_a_wrong_tensor_is_named_before_anything_is_written(source, tmp_path, change, named):
     edit_shard(source, 2, change)
     with pytest.raises(ConversionError, match=named):
-        convert(source, tmp_path / "out", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pos_embed", "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight"])
+def test_a_vision_tensor_of_no_possible_shape_is_named(source, tmp_path, name):
+    tensors = torch.load(source / "eva_vit_g.pth", weights_only=True)
+    torch.save(tensors | {name: torch.zeros(8)}, source / "eva_vit_g.pth")
+    with pytest.raises(ConversionError, match=name):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
 
 
 def test_an_unknown_vision_tensor_is_named(source, tmp_path):
     tensors = torch.load(source / "eva_vit_g.pth", weights_only=True)
     torch.save(tensors | {"blocks.0.attn.k_bias": torch.zeros(32)}, source / "eva_vit_g.pth")
     with pytest.raises(ConversionError, match=r"blocks\.0\.attn\.k_bias"):
-        convert(source, tmp_path / "out", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
 
 
 class Evil:
@@ -81,8 +98,8 @@ class Evil:
 def test_a_pickle_that_runs_code_is_refused(source, tmp_path, name, save):
     marker = tmp_path / "source" / "it_ran"
     save({"model.norm.weight": Evil(marker)}, source / name)
-    with pytest.raises(ValueError, match=f"{name} was refused") as caught:
-        convert(source, tmp_path / "out", progress=False)
+    with pytest.raises(ConversionError, match=f"{name} was refused") as caught:
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert "weights_only=False" not in str(caught.value)
     assert not marker.exists()
     assert_nothing_left(tmp_path)
@@ -92,8 +109,46 @@ def test_a_pickle_that_runs_code_is_refused(source, tmp_path, name, save):
 def test_a_truncated_file_is_named(source, tmp_path, name):
     content = (source / name).read_bytes()
     (source / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=name):
-        convert(source, tmp_path / "out", progress=False)
+    with pytest.raises(ConversionError, match=name):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:5],
+        lambda content: content[:-1],
+        lambda content: content + b"more",
+        lambda content: b"\xff" * 8 + content[8:],
+        lambda content: content.replace(b"data_offsets", b"data_upsets!", 1),
+        lambda content: content.replace(b'"F16"', b'"F99"', 1),
+    ],
+)
+def test_a_damaged_safetensors_file_is_named(source, tmp_path, damage):
+    tensors = torch.load(source / "eva_vit_g.pth", weights_only=True)
+    save_file({name: tensor.half() for name, tensor in tensors.items()}, tmp_path / "source" / "eva.safetensors")
+    eva = source / "eva.safetensors"
+    eva.write_bytes(damage(eva.read_bytes()))
+    with pytest.raises(ConversionError, match=r"eva\.safetensors"):
+        import_llama_vid(LlamaVidSource(source, vision=eva), tmp_path / "out", settings=QUIET)
+    assert_nothing_left(tmp_path)
+
+
+def test_a_type_that_cannot_be_converted_is_named(source, tmp_path):
+    eva = source / "eva.safetensors"
+    save_file({"cls_token": torch.zeros(1, 1, 8).to(torch.float8_e5m2)}, eva)
+    with pytest.raises(ConversionError, match=r"eva\.safetensors.*cls_token.*F8_E5M2"):
+        import_llama_vid(LlamaVidSource(source, vision=eva), tmp_path / "out", settings=QUIET)
+
+
+@pytest.mark.parametrize("name", ["config.json", "pytorch_model.bin.index.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_a_damaged_json_file_is_named(source, tmp_path, name, content):
+    (source / name).write_bytes(content)
+    with pytest.raises(ConversionError, match=name):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_nothing_left(tmp_path)
 
 
@@ -103,7 +158,7 @@ def test_a_truncated_file_is_named(source, tmp_path, name):
 def test_a_missing_file_is_named(source, tmp_path, name):
     (source / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
-        convert(source, tmp_path / "out", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_nothing_left(tmp_path)
 
 
@@ -111,6 +166,7 @@ def test_a_missing_file_is_named(source, tmp_path, name):
     ("settings", "named"),
     [
         ({"compress_type": "attention"}, "compress_type"),
+        ({"compress_type": "grid:99"}, "grid:99"),
         ({"mm_projector_type": "identity"}, "mm_projector_type"),
         ({"mm_vision_select_feature": "cls_patch"}, "mm_vision_select_feature"),
         ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
@@ -120,41 +176,108 @@ def test_a_missing_file_is_named(source, tmp_path, name):
 def test_a_setting_that_cannot_be_reproduced_is_named(source, tmp_path, settings, named):
     edit_config(source, **settings)
     with pytest.raises(ConversionError, match=named):
-        convert(source, tmp_path / "out", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("convert", "named"),
     [
-        ({"dtype": "int4"}, "dtype"),
-        ({"to": "gguf"}, "to"),
-        ({"to": "llama-vid"}, "converted"),
-        ({"base": "."}, "base"),
-        ({"keep_adapter": True}, "keep_adapter"),
-        ({"mtcnn": "."}, "mtcnn"),
-        ({"vision_heads": 5}, "vision_heads"),
-        ({"image_size": 70}, "image_size"),
-        ({"facexformer": "no/such/file.pt"}, "no/such/file.pt"),
+        (lambda source, out: import_llama_vid(LlamaVidSource(source), out, settings=WriteSettings("int4")), "dtype"),
+        (lambda source, out: WriteSettings(max_shard_size="much"), "max_shard_size"),
+        (lambda source, out: WriteSettings(max_shard_size=0), "max_shard_size"),
+        (lambda source, out: WriteSettings(push_to_hub="no such name"), "push_to_hub"),
+        (lambda source, out: export_llama_vid(source, out, settings=QUIET), "converted"),
+        (lambda source, out: export_llama_vid(source, out, settings=WriteSettings("float16")), "dtype"),
+        (lambda source, out: add_faces(source, out, FaceSources("."), settings=QUIET), "converted"),
+        (lambda source, out: import_llama_vid(LlamaVidSource(source, base="."), out, settings=QUIET), "base"),
+        (
+            lambda source, out: import_llama_vid(LlamaVidSource(source), out, keep_adapter=True, settings=QUIET),
+            "keep_adapter",
+        ),
+        (
+            lambda source, out: import_llama_vid(
+                LlamaVidSource(source), out, shapes=UnpublishedShapes(vision_heads=5), settings=QUIET
+            ),
+            "vision_heads",
+        ),
+        (
+            lambda source, out: import_llama_vid(
+                LlamaVidSource(source), out, shapes=UnpublishedShapes(image_size=70), settings=QUIET
+            ),
+            "image_size",
+        ),
     ],
 )
-def test_a_wrong_argument_is_named(source, tmp_path, arguments, named):
-    with pytest.raises((ValueError, FileNotFoundError), match=named):
-        convert(source, tmp_path / "out", progress=False, **arguments)
+def test_a_wrong_argument_is_named(source, tmp_path, convert, named):
+    with pytest.raises(ConversionError, match=named):
+        convert(source, tmp_path / "out")
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["no/such/file.pt", "no such/file.pt"])
+def test_a_file_that_is_not_there_is_named(source, tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=name):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", faces=FaceSources(name), settings=QUIET)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("converted") / "model"
+    import_llama_vid(LlamaVidSource(FIXTURES / "llama_vid" / "b_grid"), folder, settings=QUIET)
+    return folder
+
+
+def test_a_converted_folder_is_not_converted_again(converted, tmp_path):
+    with pytest.raises(ConversionError, match="converted already"):
+        import_llama_vid(LlamaVidSource(converted), tmp_path / "out", settings=QUIET)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ([], "--facexformer"),
+        (["--facexformer", "F", "--vision", "V", "--keep-adapter"], "--vision, --keep-adapter"),
+        (["--mtcnn", "M"], "--mtcnn"),
+        (["--to", "llama-vid", "--facexformer", "F"], "--facexformer"),
+        (["--to", "llama-vid", "--image-size", "84"], "--image-size"),
+        (["--to", "llama-vid", "--dtype", "float16"], "--dtype"),
+    ],
+)
+def test_options_that_do_not_fit_a_converted_folder_are_named(converted, tmp_path, options, named, capsys):
+    assert main(["convert", str(converted), "--output", str(tmp_path / "out"), *options]) == 1
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "named"),
+    [
+        (["--mtcnn", "."], 1, "--mtcnn"),
+        (["--to", "gguf"], 2, "--to"),
+        (["--max-shard-size", "much"], 1, "--max-shard-size"),
+        (["--push-to-hub", "no such name"], 1, "--push-to-hub"),
+    ],
+)
+def test_options_that_fit_nothing_are_named(source, tmp_path, options, code, named, capsys):
+    assert main(["convert", str(source), "--output", str(tmp_path / "out"), *options]) == code
+    assert named in capsys.readouterr().err
     assert_nothing_left(tmp_path)
 
 
 def test_a_vocabulary_of_another_size_is_refused(source, tmp_path):
     with (source / "bert-base-uncased" / "vocab.txt").open("a") as file:
         file.write("more\n")
-    with pytest.raises(ValueError, match="82 tokens"):
-        convert(source, tmp_path / "out", progress=False)
+    with pytest.raises(ConversionError, match="82 tokens"):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
 
 
 def test_an_output_that_is_there_is_kept(source, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious").write_text("mine")
     with pytest.raises(FileExistsError, match="out"):
-        convert(source, tmp_path / "out", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert (tmp_path / "out" / "precious").read_text() == "mine"
 
 
@@ -164,7 +287,7 @@ def test_an_error_while_writing_leaves_nothing(source, tmp_path, monkeypatch):
 
     monkeypatch.setattr("emo_llama_hf.processing.processing_emo_llama.EmoLlamaProcessor.save_pretrained", full)
     with pytest.raises(OSError, match="No space left"):
-        convert(source, tmp_path / "out", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_nothing_left(tmp_path)
 
 
@@ -172,9 +295,11 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(source, tmp_path):
     """The process is killed between the weights and the small files, when most is written."""
     code = (
         "import sys, time\n"
-        "from emo_llama_hf.conversion import convert as module\n"
-        "module.custom_object_save = lambda *args, **kwargs: (print('now', flush=True), time.sleep(60))\n"
-        "module.convert(sys.argv[1], sys.argv[2], progress=False)\n"
+        "from emo_llama_hf.conversion import converted_model\n"
+        "from emo_llama_hf.conversion.llama_vid_files import LlamaVidSource\n"
+        "from emo_llama_hf.conversion.llama_vid_import import import_llama_vid\n"
+        "converted_model.custom_object_save = lambda *args, **kwargs: (print('now', flush=True), time.sleep(60))\n"
+        "import_llama_vid(LlamaVidSource(sys.argv[1]), sys.argv[2])\n"
     )
     arguments = [sys.executable, "-c", code, str(source), str(tmp_path / "out")]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -187,7 +312,8 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(source, tmp_path):
 
 
 def test_a_dry_run_prints_the_mapping_and_writes_nothing(source, tmp_path):
-    lines = convert(source, tmp_path / "out", dry_run=True, progress=False).splitlines()
+    settings = WriteSettings(dry_run=True)
+    lines = import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=settings).splitlines()
     rows = {line.split()[0]: line for line in lines[1:]}
     assert "model.vlm_att_query" in rows["model.query_tokens"] and "1x3x24" in rows["model.query_tokens"]
     fused = rows["model.vision_model.encoder.layers.0.self_attn.qkv.bias"]

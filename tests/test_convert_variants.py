@@ -12,10 +12,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForImageTextToText, LlamaConfig, LlamaForCausalLM, LlamaTokenizer
 
-from emo_llama_hf.conversion.convert import convert
-from emo_llama_hf.conversion.plan import ConversionError
+from emo_llama_hf.conversion.conversion_error import ConversionError
+from emo_llama_hf.conversion.face_parts import FaceSources
+from emo_llama_hf.conversion.llama_vid_config import UnpublishedShapes
+from emo_llama_hf.conversion.llama_vid_export import export_llama_vid
+from emo_llama_hf.conversion.llama_vid_files import LlamaVidSource
+from emo_llama_hf.conversion.llama_vid_import import import_llama_vid
+from emo_llama_hf.conversion.write_settings import WriteSettings
 
 FIXTURES = Path(__file__).parent / "fixtures"
+QUIET = WriteSettings(progress=False)
 MULTIMODAL = ("mm_projector", "vlm_att", "vision_tower")
 
 
@@ -53,26 +59,27 @@ def original() -> Path:
 @pytest.fixture(scope="module")
 def converted(original, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("variants") / "complete"
-    convert(original, folder, progress=False)
+    import_llama_vid(LlamaVidSource(original), folder, settings=QUIET)
     return folder
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
 def test_one_weight_file(original, converted, tmp_path, name):
     source = copy_checkpoint(original, tmp_path / "source", weights(original), name)
-    convert(source, tmp_path / "out", progress=False)
+    import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_same_weights(tmp_path / "out", converted)
 
 
 def test_a_file_older_than_the_zip_format(original, converted, tmp_path):
     source = copy_checkpoint(original, tmp_path / "source", None)
     torch.save(weights(original), source / "pytorch_model.bin", _use_new_zipfile_serialization=False)
-    convert(source, tmp_path / "out", progress=False)
+    import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_same_weights(tmp_path / "out", converted)
 
 
 def test_shards_out_load_as_one_file_does(original, converted, tmp_path):
-    convert(original, tmp_path / "out", max_shard_size="100KB", progress=False)
+    settings = WriteSettings(max_shard_size="100KB", progress=False)
+    import_llama_vid(LlamaVidSource(original), tmp_path / "out", settings=settings)
     index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
     assert len(set(index["weight_map"].values())) > 3
     ours = AutoModelForImageTextToText.from_pretrained(tmp_path / "out").state_dict()
@@ -90,8 +97,8 @@ def test_stage_1_on_its_base_model(original, converted, tmp_path):
         shutil.copy(original / name, source)
     torch.save({name: t for name, t in tensors.items() if name not in base}, source / "mm_projector.bin")
     with pytest.raises(ConversionError, match="base"):
-        convert(source, tmp_path / "out", progress=False)
-    convert(source, tmp_path / "out", base=base_folder, progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
+    import_llama_vid(LlamaVidSource(source, base=base_folder), tmp_path / "out", settings=QUIET)
     assert_same_weights(tmp_path / "out", converted)
 
 
@@ -110,8 +117,9 @@ def test_q_former_from_instruct_blip(original, converted, tmp_path):
     source = copy_checkpoint(original, tmp_path / "source", tensors)
     torch.save({"model": q_former}, tmp_path / "instruct_blip_vicuna7b_trimmed.pth")
     with pytest.raises(ConversionError, match="qformer"):
-        convert(source, tmp_path / "out", progress=False)
-    convert(source, tmp_path / "out", qformer=tmp_path / "instruct_blip_vicuna7b_trimmed.pth", progress=False)
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
+    complete = LlamaVidSource(source, qformer=tmp_path / "instruct_blip_vicuna7b_trimmed.pth")
+    import_llama_vid(complete, tmp_path / "out", settings=QUIET)
     assert_same_weights(tmp_path / "out", converted)
 
 
@@ -141,7 +149,8 @@ def lora(original, tmp_path_factory):
 
 def test_lora_merged(original, converted, lora, tmp_path):
     folder, merged = lora
-    convert(folder, tmp_path / "out", base=original, dtype="float32", progress=False)
+    settings = WriteSettings("float32", progress=False)
+    import_llama_vid(LlamaVidSource(folder, base=original), tmp_path / "out", settings=settings)
     ours, before = load_file(tmp_path / "out" / "model.safetensors"), load_file(converted / "model.safetensors")
     changed = 0
     for name, tensor in ours.items():
@@ -156,13 +165,13 @@ def test_lora_merged(original, converted, lora, tmp_path):
     assert changed == 4  # two modules in each of two layers
 
 
-@pytest.mark.parametrize("faces", [None, FIXTURES / "facexformer"])
+@pytest.mark.parametrize("faces", [None, FaceSources(FIXTURES / "facexformer")])
 @torch.no_grad()
 def test_lora_kept_as_an_adapter(original, lora, tmp_path, faces):
     folder, _ = lora
-    options = {"base": original, "dtype": "float32", "facexformer": faces, "progress": False}
-    convert(folder, tmp_path / "merged", **options)
-    convert(folder, tmp_path / "kept", keep_adapter=True, **options)
+    source, settings = LlamaVidSource(folder, base=original), WriteSettings("float32", progress=False)
+    import_llama_vid(source, tmp_path / "merged", faces=faces, settings=settings)
+    import_llama_vid(source, tmp_path / "kept", faces=faces, keep_adapter=True, settings=settings)
     ids = {"input_ids": torch.tensor([[1, 30, 200, 9, 77]])}
     base = AutoModelForImageTextToText.from_pretrained(tmp_path / "kept")
     before = base(**ids).logits
@@ -180,10 +189,10 @@ def test_a_linear_projector(original, tmp_path):
     source = copy_checkpoint(original, tmp_path / "source", tensors)
     settings = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(settings | {"mm_projector_type": "linear"}))
-    convert(source, tmp_path / "out", progress=False)
+    import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
     assert [type(layer) for layer in model.model.visual_tokens.projector] == [nn.Linear]
-    convert(tmp_path / "out", tmp_path / "back", to="llama-vid", progress=False)
+    export_llama_vid(tmp_path / "out", tmp_path / "back", settings=QUIET)
     back = torch.load(tmp_path / "back" / "pytorch_model.bin", weights_only=True)
     assert set(back) == set(tensors)
     assert all(torch.equal(back[name], tensor) for name, tensor in tensors.items())
@@ -194,7 +203,7 @@ def test_a_stretched_context_window(original, tmp_path):
     source = copy_checkpoint(original, tmp_path / "source", weights(original))
     settings = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(settings | {"rope_scaling": {"type": "linear", "factor": 16.0}}))
-    convert(source, tmp_path / "out", progress=False)
+    import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out", dtype=torch.float32)
     width = model.config.text_config.head_dim
     expected = 1 / 16 / 10000 ** (torch.arange(0, width, 2) / width)
@@ -202,7 +211,7 @@ def test_a_stretched_context_window(original, tmp_path):
 
 
 def test_larger_frames_resize_the_position_embedding(original, tmp_path):
-    convert(original, tmp_path / "out", image_size=84, progress=False)
+    import_llama_vid(LlamaVidSource(original), tmp_path / "out", shapes=UnpublishedShapes(84), settings=QUIET)
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
     ours = model.model.vision_model.embeddings.position_embedding
     expected = load_file(FIXTURES / "llama_vid" / "b_grid_pos_embed_84.safetensors")["pos_embed"]
@@ -218,19 +227,20 @@ def test_the_copy_in_the_shards_tells_the_size_of_the_frames(original, tmp_path)
     copy = "model.vision_tower.vision_tower."
     tensors[copy + "pos_embed"] = torch.full((1, 37, 32), 99.0).half()
     source = copy_checkpoint(FIXTURES / "llama_vid" / "a_mean", tmp_path / "source", tensors)
-    convert(source, tmp_path / "out", progress=False)
+    import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
     assert model.config.vision_config.image_size == 84
     assert model.model.vision_model.embeddings.position_embedding.abs().max() < 1
     tensors[copy + "pos_embed"] = tensors[copy + "pos_embed"][:, :17]
     source = copy_checkpoint(FIXTURES / "llama_vid" / "a_mean", tmp_path / "other", tensors)
-    convert(source, tmp_path / "from_copy", vision="checkpoint", progress=False)
+    import_llama_vid(LlamaVidSource(source, vision="checkpoint"), tmp_path / "from_copy", settings=QUIET)
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "from_copy")
     assert model.model.vision_model.embeddings.position_embedding.min() == 99
 
 
 def test_pushed_to_the_hub(original, tmp_path, hub):
-    convert(original, tmp_path / "out", push_to_hub="user/emo-llama", progress=False)
+    settings = WriteSettings(push_to_hub="user/emo-llama", progress=False)
+    import_llama_vid(LlamaVidSource(original), tmp_path / "out", settings=settings)
     names = HfApi().list_repo_files("user/emo-llama")
     assert {"model.safetensors", "config.json", "README.md", "modeling_emo_llama.py"} <= set(names)
 
@@ -240,12 +250,12 @@ def test_a_tokenizer_json_instead_of_sentencepiece(original, converted, tmp_path
     LlamaTokenizer.from_pretrained(original).save_pretrained(tmp_path / "fast")
     (source / "tokenizer.model").unlink()
     shutil.copy(tmp_path / "fast" / "tokenizer.json", source)
-    convert(source, tmp_path / "out", progress=False)
+    import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     ours, theirs = (json.loads((f / "tokenizer.json").read_text()) for f in (tmp_path / "out", converted))
     assert ours == theirs
 
 
 def test_dtype(original, tmp_path):
-    convert(original, tmp_path / "out", dtype="bfloat16", progress=False)
+    import_llama_vid(LlamaVidSource(original), tmp_path / "out", settings=WriteSettings("bfloat16", progress=False))
     assert {t.dtype for t in load_file(tmp_path / "out" / "model.safetensors").values()} == {torch.bfloat16}
     assert AutoModelForImageTextToText.from_pretrained(tmp_path / "out").dtype == torch.bfloat16

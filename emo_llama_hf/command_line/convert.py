@@ -1,31 +1,21 @@
 """The command `emo-llama convert`."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 
-from ..conversion.convert import convert as convert_checkpoint
+from ..conversion.add_faces import add_faces
+from ..conversion.conversion_error import ConversionError
+from ..conversion.converted_folder import is_converted
+from ..conversion.face_parts import FaceSources
+from ..conversion.llama_vid_config import UnpublishedShapes
+from ..conversion.llama_vid_export import export_llama_vid
+from ..conversion.llama_vid_files import LlamaVidSource
+from ..conversion.llama_vid_import import import_llama_vid
+from ..conversion.local_files import local_folder
+from ..conversion.write_settings import WriteSettings
 from .options import Dtype, Output
-
-
-def _size(text: str) -> str:
-    """Checked here: Hugging Face's own error comes when the weights are to be written."""
-    if not re.fullmatch(r"\d+(\.\d+)?[KMGT]B", text, re.IGNORECASE):
-        raise typer.BadParameter(f"must be a size such as 500MB or 5GB, got {text!r}")
-    return text
-
-
-def _hub_id(text: str | None) -> str | None:
-    if text is not None:
-        try:
-            validate_repo_id(text)
-        except HFValidationError as error:
-            raise typer.BadParameter(str(error)) from error
-    return text
 
 
 def convert(
@@ -75,31 +65,46 @@ def convert(
         int | None, typer.Option(metavar="N", help="attention heads of the Q-Former, where unpublished")
     ] = None,
     dtype: Dtype = "auto",
-    max_shard_size: Annotated[str, typer.Option(metavar="S", callback=_size, help="largest weight file")] = "5GB",
+    max_shard_size: Annotated[str, typer.Option(metavar="S", help="largest weight file")] = "5GB",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the mapping as a table and write nothing")] = False,
     push_to_hub: Annotated[
-        str | None, typer.Option(metavar="REPO", callback=_hub_id, help="upload the result to this hub repository")
+        str | None, typer.Option(metavar="REPO", help="upload the result to this hub repository")
     ] = None,
 ) -> int:
     """Make a model folder of original checkpoints, or write one back."""
-    mapping = convert_checkpoint(
-        source,
-        output,
-        to=to,
-        base=base,
-        vision=vision,
-        qformer=qformer,
-        bert=bert,
-        facexformer=facexformer,
-        mtcnn=mtcnn,
-        keep_adapter=keep_adapter,
-        image_size=image_size,
-        vision_heads=vision_heads,
-        qformer_heads=qformer_heads,
-        dtype=None if dtype == "auto" else dtype,
-        max_shard_size=max_shard_size,
-        dry_run=dry_run,
-        push_to_hub=push_to_hub,
-    )
+    settings = WriteSettings(None if dtype == "auto" else dtype, max_shard_size, dry_run, push_to_hub)
+    of_faces = {"facexformer": facexformer, "mtcnn": mtcnn}
+    of_source = {"base": base, "vision": vision, "qformer": qformer, "bert": bert}
+    of_shapes = {"image_size": image_size, "vision_heads": vision_heads, "qformer_heads": qformer_heads}
+    if to == "llama-vid":
+        _refuse("LLaMA-VID's format", of_faces)
+    if mtcnn is not None and facexformer is None:
+        raise ConversionError("`mtcnn` was given without `facexformer`: a model without a face prior needs no faces.")
+    faces = None if facexformer is None else FaceSources(facexformer, mtcnn)
+    converted = is_converted(local_folder(source))
+    if converted:
+        of_adapter = {"keep_adapter": keep_adapter or None}
+        _refuse(f"{source} is converted already and", of_source | of_adapter | of_shapes)
+    if to == "llama-vid":
+        mapping = export_llama_vid(source, output, settings=settings)
+    elif not converted:
+        mapping = import_llama_vid(
+            LlamaVidSource(source, **of_source),
+            output,
+            faces=faces,
+            shapes=UnpublishedShapes(**of_shapes),
+            keep_adapter=keep_adapter,
+            settings=settings,
+        )
+    elif faces is not None:
+        mapping = add_faces(source, output, faces, settings=settings)
+    else:
+        raise ConversionError(f"{source} is converted already: say what to add with `facexformer`.")
     print(mapping if dry_run else f"Wrote {output}.")
     return 0
+
+
+def _refuse(what: str, arguments: dict[str, Any]) -> None:
+    given = ", ".join(f"`{name}`" for name, value in arguments.items() if value is not None)
+    if given:
+        raise ConversionError(f"{what} cannot take {given}: leave out what does not belong here.")

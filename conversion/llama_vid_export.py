@@ -2,7 +2,9 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
@@ -13,14 +15,18 @@ from transformers.utils import logging
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .checkpoint_files import SourceTensor, read_checkpoint, weight_files
-from .convert_llama_vid import VISION_COPY, source_name, vision_source_name
+from .conversion_error import ConversionError
+from .converted_folder import converted_folder
 from .face_parts import MINING_PREFIX, PRIOR_PREFIX
 from .llama_vid_config import llama_vid_config
+from .llama_vid_files import LAVIS_NAME
 from .llama_vid_processor import BERT
-from .original_checkpoint import LAVIS_NAME, read_json
-from .output_folder import new_folder
-from .plan import ConversionError, Plan, PlannedTensor, table
+from .llama_vid_weights import VISION_COPY, source_name, vision_source_name
+from .local_files import read_json
+from .output_folder import published_folder
+from .plan import Plan, PlannedTensor, table
 from .provenance import Provenance
+from .write_settings import DEFAULT, WriteSettings
 
 logger = logging.get_logger(__name__)
 
@@ -28,28 +34,35 @@ VISION_PREFIX = "model.vision_model."
 NORM_PREFIX = "model.vision_model.post_layernorm."
 
 
-def export_llama_vid(
-    folder: Path, output: str | Path, max_shard_size: str | int, dry_run: bool = False, progress: bool = True
-) -> str:
+def export_llama_vid(source: str | Path, output: str | Path, *, settings: WriteSettings = DEFAULT) -> str:
     """
-    Write a converted folder in LLaMA-VID's format; converting that again gives the same bits.
+    Write a converted model in LLaMA-VID's format; converting that again gives the same bits.
+
+    Args:
+        source (`str` or `Path`): folder or hub id of the model.
+        output (`str` or `Path`): the folder to make. It is there only when everything is in it.
+        settings (`WriteSettings`, *optional*): how to write; types cannot be changed.
 
     Returns:
-        `str`: the mapping as a table.
+        `str`: the mapping as a table: target, shape, dtype, source file, source tensors.
 
     Raises:
-        `ConversionError`: the model has a part that LLaMA-VID cannot have.
+        `ConversionError`: `source` is no converted model, has a part that LLaMA-VID cannot have, or is damaged.
+        `FileNotFoundError`, `FileExistsError`: of a source file, of `output`.
     """
+    if settings.dtype is not None:
+        raise ConversionError("LLaMA-VID's format keeps the types of the weights: leave `dtype` out.")
+    folder = converted_folder(source)
     config = EmoLlamaConfig.from_pretrained(folder)
     origin = Provenance.of_converted(folder)
-    original_config = read_json(origin.files["config.json"]) if "config.json" in origin.files else None
-    original_config = original_config or llama_vid_config(config)
+    kept = origin.files.get("config.json")
+    original_config = llama_vid_config(config) if kept is None else read_json(kept)
     if config.face_config is not None:
         logger.warning("LLaMA-VID has no face prior: it and Face Info Mining are left out.")
     shards, vision = _plan(folder, config, original_config, origin)
-    if not dry_run:
-        with new_folder(output) as unfinished:
-            _write_shards(shards, unfinished, max_shard_size, progress)
+    if not settings.dry_run:
+        with published_folder(output, settings.push_to_hub) as unfinished:
+            _write_shards(shards, unfinished, settings)
             torch.save(_make_all(vision, [*vision]), unfinished / LAVIS_NAME)
             text = json.dumps(original_config, indent=2) + "\n"
             (unfinished / "config.json").write_text(text, encoding="utf-8")
@@ -61,7 +74,7 @@ def export_llama_vid(
     return table(shards | vision)
 
 
-def _plan(folder: Path, config: EmoLlamaConfig, original: dict, origin: Provenance) -> tuple[Plan, Plan]:
+def _plan(folder: Path, config: EmoLlamaConfig, original: dict[str, Any], origin: Provenance) -> tuple[Plan, Plan]:
     """The shards' tensors and EVA-CLIP's."""
     shards: Plan = {}
     vision: Plan = {}
@@ -82,9 +95,8 @@ def _plan(folder: Path, config: EmoLlamaConfig, original: dict, origin: Provenan
             shards[name] = PlannedTensor(name, copied.shape, getattr(torch, dtype), copied.sources, copied.make)
         else:
             buffer = _buffer(name, config)
-            shards[name] = PlannedTensor(
-                name, tuple(buffer.shape), getattr(torch, dtype), (), lambda buffer=buffer: buffer
-            )
+            make = partial(torch.Tensor.detach, buffer)
+            shards[name] = PlannedTensor(name, tuple(buffer.shape), getattr(torch, dtype), (), make)
     return shards, vision
 
 
@@ -94,9 +106,7 @@ def _vision_tensors(name: str, tensor: SourceTensor) -> Plan:
         planned = {}
         for part, index in (("q_bias", 0), ("v_bias", 2)):
             target = f"blocks.{match[1]}.attn.{part}"
-            planned[target] = PlannedTensor(
-                target, (width,), tensor.dtype, (tensor,), lambda bias, index=index: _bias_part(bias, index)
-            )
+            planned[target] = PlannedTensor(target, (width,), tensor.dtype, (tensor,), partial(_bias_part, index))
         return planned
     source = vision_source_name(name)
     if source is None:
@@ -104,7 +114,7 @@ def _vision_tensors(name: str, tensor: SourceTensor) -> Plan:
     return {source: _planned(source, tensor)}
 
 
-def _bias_part(bias: torch.Tensor, index: int) -> torch.Tensor:
+def _bias_part(index: int, bias: torch.Tensor) -> torch.Tensor:
     parts = bias.chunk(3)
     if parts[1].any():
         raise ConversionError("The vision encoder's keys have a bias, which EVA-CLIP's have not.")
@@ -121,16 +131,19 @@ def _buffer(name: str, config: EmoLlamaConfig) -> torch.Tensor:
         return torch.arange(config.qformer_config.max_position_embeddings).unsqueeze(0)
     text = config.text_config
     exponents = torch.arange(0, text.head_dim, 2).float() / text.head_dim
-    return 1.0 / text.rope_parameters["rope_theta"] ** exponents
+    frequencies: torch.Tensor = 1.0 / text.rope_parameters["rope_theta"] ** exponents
+    return frequencies
 
 
-def _write_shards(plan: Plan, folder: Path, max_shard_size: str | int, progress: bool) -> None:
+def _write_shards(plan: Plan, folder: Path, settings: WriteSettings) -> None:
     split = split_torch_state_dict_into_shards(
         {name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta") for name, tensor in plan.items()},
         filename_pattern="pytorch_model{suffix}.bin",
-        max_shard_size=max_shard_size,
+        max_shard_size=settings.max_shard_size,
     )
-    for filename, names in tqdm(split.filename_to_tensors.items(), desc="Writing shards", disable=not progress):
+    for filename, names in tqdm(
+        split.filename_to_tensors.items(), desc="Writing shards", disable=not settings.progress
+    ):
         torch.save(_make_all(plan, names), folder / filename)
     # LLaMA-VID's builder reads the index even where there is one file.
     index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}

@@ -2,13 +2,17 @@
 
 import re
 from math import isqrt
+from pathlib import Path
 
 import torch
 
 from ..modeling.configuration_emo_llama import EmoLlamaFaceConfig
-from .checkpoint_files import Checkpoint
-from .plan import ConversionError, Plan, Planner
+from .checkpoint_files import Checkpoint, read_checkpoint
+from .conversion_error import ConversionError
+from .local_files import local_file
+from .plan import Plan, Planner
 
+FILE = "ckpts/model.pt"
 KEY = "state_dict_backbone"
 TASKS = ("landmarks", "pose", "attribute", "visibility", "age", "gender", "race")
 NUM_DECODER_HEADS = 8  # fixed in network/models/facexformer.py
@@ -37,8 +41,31 @@ _RENAMED = {
 _FEED_FORWARD = {"layers.0.": "proj_in.", "layers.1.": "layers.0.", "layers.2.": "proj_out."}
 
 
+def read_facexformer(source: str | Path) -> Checkpoint:
+    """
+    FaceXFormer's tensors, not read yet.
+
+    Args:
+        source (`str` or `Path`): `model.pt`, or a folder or hub id that has it.
+
+    Raises:
+        `FileNotFoundError`: there is no such file.
+        `ConversionError`: it is damaged, or something else.
+    """
+    return read_checkpoint([local_file(source, FILE)], KEY)
+
+
 def face_config(source: Checkpoint, image_size: int = 224) -> EmoLlamaFaceConfig:
-    """The configuration that the shapes of FaceXFormer's tensors tell; heads of the decoder are the original's 8."""
+    """
+    The configuration that the shapes of FaceXFormer's tensors tell; heads of the decoder are the original's 8.
+
+    Args:
+        source (`Checkpoint`): FaceXFormer's tensors.
+        image_size (`int`, *optional*, defaults to 224): side of a face crop in pixels.
+
+    Raises:
+        `ConversionError`: a tensor is missing, or of a shape that FaceXFormer's cannot have.
+    """
     # torchvision's Swin alternates stages (odd) and patch mergings (even) after the patch embedding.
     depths, heads = [], []
     for stage in (1, 3, 5, 7):
@@ -46,10 +73,10 @@ def face_config(source: Checkpoint, image_size: int = 224) -> EmoLlamaFaceConfig
         if not blocks:
             raise ConversionError(f"FaceXFormer's checkpoint has no Swin stage `backbone.0.{stage}`.")
         depths.append(len(blocks))
-        heads.append(_shape(source, f"backbone.0.{stage}.0.attn.relative_position_bias_table")[1])
-    table_size = _shape(source, "backbone.0.1.0.attn.relative_position_bias_table")[0]
-    embed_dim, channels, patch_size, _ = _shape(source, "backbone.0.0.0.weight")
-    width = _shape(source, "linear_fuse.weight")[0]
+        heads.append(_shape(source, f"backbone.0.{stage}.0.attn.relative_position_bias_table", 2)[1])
+    table_size = _shape(source, "backbone.0.1.0.attn.relative_position_bias_table", 2)[0]
+    embed_dim, channels, patch_size, _ = _shape(source, "backbone.0.0.0.weight", 4)
+    width = _shape(source, "linear_fuse.weight", 4)[0]
     layers = {m[1] for name in source if (m := re.match(r"face_decoder\.transformer\.layers\.(\d+)\.", name))}
     return EmoLlamaFaceConfig(
         backbone_config={
@@ -61,7 +88,7 @@ def face_config(source: Checkpoint, image_size: int = 224) -> EmoLlamaFaceConfig
             "depths": depths,
             "num_heads": heads,
             "window_size": (isqrt(table_size) + 1) // 2,
-            "mlp_ratio": _shape(source, "backbone.0.1.0.mlp.0.weight")[0] / embed_dim,
+            "mlp_ratio": _shape(source, "backbone.0.1.0.mlp.0.weight", 2)[0] / embed_dim,
             "drop_path_rate": 0.0,
             "out_features": ["stage1", "stage2", "stage3", "stage4"],
         },
@@ -69,7 +96,7 @@ def face_config(source: Checkpoint, image_size: int = 224) -> EmoLlamaFaceConfig
             "hidden_size": width,
             "num_hidden_layers": len(layers),
             "num_attention_heads": NUM_DECODER_HEADS,
-            "mlp_dim": _shape(source, "face_decoder.transformer.layers.0.mlp.lin1.weight")[0],
+            "mlp_dim": _shape(source, "face_decoder.transformer.layers.0.mlp.lin1.weight", 2)[0],
             "layer_norm_eps": 1e-5,
         },
         image_size=image_size,
@@ -78,7 +105,11 @@ def face_config(source: Checkpoint, image_size: int = 224) -> EmoLlamaFaceConfig
 
 def plan_face_prior(source: Checkpoint, prefix: str = "") -> Plan:
     """
-    Every tensor of [`EmoLlamaFacePriorModel`], under `prefix`, from FaceXFormer's.
+    Every tensor of [`EmoLlamaFacePriorModel`] from FaceXFormer's.
+
+    Args:
+        source (`Checkpoint`): FaceXFormer's tensors.
+        prefix (`str`, *optional*, defaults to `""`): what the names in the plan begin with.
 
     Raises:
         `ConversionError`: a tensor is missing, or is not FaceXFormer's.
@@ -88,7 +119,7 @@ def plan_face_prior(source: Checkpoint, prefix: str = "") -> Plan:
         prefix + "task_tokens.weight",
         *(f"face_decoder.{task}_token.weight" for task in TASKS),
         make=lambda *tokens: torch.cat(tokens),
-        shape=(len(TASKS), _shape(source, "face_decoder.mask_tokens.weight")[1]),
+        shape=(len(TASKS), _shape(source, "face_decoder.mask_tokens.weight", 2)[1]),
     )
     for name in source:
         if name in planner.used:
@@ -146,7 +177,10 @@ def _replace(name: str, table: dict[str, str]) -> str | None:
     return None
 
 
-def _shape(source: Checkpoint, name: str) -> tuple[int, ...]:
+def _shape(source: Checkpoint, name: str, dimensions: int) -> tuple[int, ...]:
     if name not in source:
         raise ConversionError(f"FaceXFormer's checkpoint has no tensor `{name}`: is it ckpts/model.pt?")
-    return tuple(source[name].shape)
+    shape = source[name].shape
+    if len(shape) != dimensions:
+        raise ConversionError(f"FaceXFormer's `{name}` has shape {shape}, but must have {dimensions} dimensions.")
+    return shape

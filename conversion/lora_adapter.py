@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from .checkpoint_files import Checkpoint, SourceTensor, read_checkpoint
-from .convert_llama_vid import target_name
-from .plan import ConversionError, Plan
+from .conversion_error import ConversionError
+from .llama_vid_weights import target_name
+from .local_files import read_json
+from .plan import Plan
 
 ADAPTER_NAMES = ("adapter_model.safetensors", "adapter_model.bin")
 PEFT_PREFIX = "base_model.model."
@@ -30,8 +32,8 @@ class LoraAdapter:
         `ConversionError`: it is not a plain LoRA of the language model.
     """
 
-    def __init__(self, folder: Path):
-        self.config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    def __init__(self, folder: Path) -> None:
+        self.config = read_json(folder / "adapter_config.json")
         files = [folder / name for name in ADAPTER_NAMES if (folder / name).is_file()]
         if not files:
             raise FileNotFoundError(f"{folder} has adapter_config.json, but neither of {', '.join(ADAPTER_NAMES)}.")
@@ -42,6 +44,11 @@ class LoraAdapter:
             unsupported.append("bias")
         if unsupported:
             raise ConversionError(f"adapter_config.json sets {', '.join(unsupported)}, which cannot be converted.")
+        for key in ("r", "lora_alpha"):
+            if not isinstance(self.config.get(key), int | float) or self.config[key] <= 0:
+                raise ConversionError(
+                    f"adapter_config.json must have a positive `{key}`, got {self.config.get(key)!r}."
+                )
         self.tensors: Checkpoint = read_checkpoint(files[:1], rename=_plain_name)
         self.pairs = self._pairs()
 
@@ -62,15 +69,25 @@ class LoraAdapter:
 
     @property
     def scale(self) -> float:
-        rank = self.config["r"]
-        return self.config["lora_alpha"] / (rank**0.5 if self.config.get("use_rslora") else rank)
+        """What B A is multiplied with."""
+        rank = float(self.config["r"])
+        return float(self.config["lora_alpha"]) / (rank**0.5 if self.config.get("use_rslora") else rank)
 
     def merge_into(self, plan: Plan) -> Plan:
-        """The plan with W + scale * B A for the adapted weights W, computed in float32 and rounded once."""
+        """
+        The plan with W + scale * B A for the adapted weights W, computed in float32 and rounded once.
+
+        Args:
+            plan (`Plan`): of the model that the adapter was trained on.
+
+        Raises:
+            `ConversionError`: the model has no such weight, or one of another shape.
+        """
         merged = dict(plan)
         for module, pair in self.pairs.items():
             planned = plan.get(f"{module}.weight")
-            if planned is None or planned.shape != (pair[1].shape[0], pair[0].shape[1]):
+            a, b = (tensor.shape for tensor in pair)
+            if planned is None or len(a) != 2 or len(b) != 2 or a[0] != b[1] or planned.shape != (b[0], a[1]):
                 raise ConversionError(f"The adapter's `{pair[0].name}` does not fit the base model's `{module}`.")
             merged[planned.name] = replace(planned, sources=(*planned.sources, *pair), make=self._merge)
         return merged
@@ -79,7 +96,13 @@ class LoraAdapter:
         return weight.float() + self.scale * (b.float() @ a.float())
 
     def save(self, folder: Path, base_model: str) -> None:
-        """Write it as a PEFT adapter of the converted model `base_model`."""
+        """
+        Write it as a PEFT adapter of the converted model.
+
+        Args:
+            folder (`Path`): the folder to make.
+            base_model (`str`): folder or hub id of the converted model.
+        """
         folder.mkdir()
         tensors = {
             f"{PEFT_PREFIX}{module}.lora_{part}.weight": source.read().contiguous()

@@ -1,24 +1,25 @@
 """facenet-pytorch's trained MTCNN -> the folder that `EmoLlamaFaceDetector.from_pretrained` reads.
 
 pip download --no-deps facenet-pytorch==2.6.0
-python -m emo_llama_hf.conversion.convert_mtcnn facenet_pytorch-2.6.0-py3-none-any.whl face_detector
+python -m emo_llama_hf.conversion.mtcnn_weights facenet_pytorch-2.6.0-py3-none-any.whl face_detector
 """
 
 import argparse
-import os
-import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 from transformers.utils import logging
 
-from ..input_error import InputError
 from ..processing.face_detection import EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
 from .checkpoint_files import read_checkpoint
+from .conversion_error import ConversionError
+from .output_folder import new_folder
 from .plan import Planner, check_plan
 
 logger = logging.get_logger(__name__)
@@ -49,38 +50,63 @@ LAYERS = {
 }
 
 
-def convert_mtcnn(source: str | os.PathLike, output_dir: str | os.PathLike) -> None:
-    """Writes config.json, model.safetensors and, where the source has one, LICENSE; all of them or nothing.
+@dataclass(frozen=True)
+class Mtcnn:
+    """
+    facenet-pytorch's trained MTCNN.
 
     Args:
-        source: the facenet-pytorch wheel, or a folder with pnet.pt, rnet.pt, onet.pt and the licence as LICENSE*.
-        output_dir: the folder to make; must not exist, or be empty.
+        detector ([`EmoLlamaFaceDetector`]): in evaluation mode, on the CPU.
+        licence (`bytes`, *optional*): the text of its licence, where the source has one.
+    """
+
+    detector: EmoLlamaFaceDetector
+    licence: bytes | None = None
+
+
+def convert_mtcnn(source: str | Path, output: str | Path) -> None:
+    """
+    Write `config.json`, `model.safetensors` and, where the source has one, `LICENSE`; all of them or nothing.
+
+    Args:
+        source (`str` or `Path`): see [`read_mtcnn`].
+        output (`str` or `Path`): the folder to make.
 
     Raises:
-        FileNotFoundError: `source` or one of its weight files does not exist.
-        FileExistsError: `output_dir` has files in it.
-        ValueError: `source` is neither wheel nor folder, or a weight file is broken, holds Python objects, lacks a
-            tensor, has one too many or one of a wrong shape.
+        `FileNotFoundError`: `source` or one of its weight files does not exist.
+        `FileExistsError`: `output` is there already and not an empty folder.
+        `ConversionError`: see [`read_mtcnn`].
     """
-    source, output_dir = Path(source), Path(output_dir)
-    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise FileExistsError(f"`output_dir` {output_dir} is not an empty folder: name a new one.")
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output_dir.with_name(f".{output_dir.name}.{os.getpid()}.unfinished")
-    try:
-        with _as_folder(source) as folder:
-            _convert(folder).save_pretrained(unfinished)
-            licences = sorted(folder.glob("LICENSE*"))
-            if licences:
-                shutil.copyfile(licences[0], unfinished / "LICENSE")
-            else:
-                logger.warning("%s has no LICENSE: add that of the weights before you pass them on.", source)
-        unfinished.replace(output_dir)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with new_folder(output) as folder:
+        mtcnn = read_mtcnn(source)
+        mtcnn.detector.save_pretrained(folder)
+        if mtcnn.licence is not None:
+            (folder / "LICENSE").write_bytes(mtcnn.licence)
 
 
-def _convert(folder: Path) -> EmoLlamaFaceDetector:
+def read_mtcnn(source: str | Path) -> Mtcnn:
+    """
+    The face detector with facenet-pytorch's weights.
+
+    Args:
+        source (`str` or `Path`):
+            The facenet-pytorch wheel, or a folder with `pnet.pt`, `rnet.pt`, `onet.pt` and the licence as `LICENSE*`.
+
+    Raises:
+        `FileNotFoundError`: `source` or one of its weight files does not exist.
+        `ConversionError`: `source` is neither wheel nor folder, or a weight file is broken, holds Python objects,
+            lacks a tensor, has one too many or one of a wrong shape.
+    """
+    with _as_folder(Path(source)) as folder:
+        detector = _detector(folder)
+        licences = sorted(folder.glob("LICENSE*"))
+        if licences:
+            return Mtcnn(detector, licences[0].read_bytes())
+        logger.warning("%s has no LICENSE: add that of the weights before you pass them on.", source)
+        return Mtcnn(detector)
+
+
+def _detector(folder: Path) -> EmoLlamaFaceDetector:
     detector = EmoLlamaFaceDetector(EmoLlamaFaceDetectorConfig())
     target = detector.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -94,6 +120,7 @@ def _convert(folder: Path) -> EmoLlamaFaceDetector:
         check_plan(plan, expected)
         tensors |= {name: planned.sources[0].read() for name, planned in plan.items()}
     detector.load_state_dict(tensors)
+    detector.eval()
     return detector
 
 
@@ -106,23 +133,32 @@ def _as_folder(source: Path) -> Iterator[Path]:
     if not source.exists():
         raise FileNotFoundError(f"`source` {source} does not exist: name the facenet-pytorch wheel or a folder.")
     if not zipfile.is_zipfile(source):
-        raise InputError(f"`source` {source} is neither a wheel nor a folder.")
-    with zipfile.ZipFile(source) as wheel, tempfile.TemporaryDirectory() as temporary:
+        raise ConversionError(f"`source` {source} is neither a wheel nor a folder.")
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / source.name  # so that messages name the wheel
         folder.mkdir()
-        for member in wheel.namelist():
-            name = member.split("/")[-1]
-            if name.endswith(".pt") or name.startswith("LICENSE"):
-                (folder / name).write_bytes(wheel.read(member))
+        try:
+            _unpack(source, folder)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise ConversionError(f"`source` {source} is damaged: {error}") from error
         yield folder
 
 
+def _unpack(wheel: Path, folder: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.namelist():
+            name = member.split("/")[-1]
+            if name.endswith(".pt") or name.startswith("LICENSE"):
+                (folder / name).write_bytes(archive.read(member))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Convert from the command line."""
+    parser = argparse.ArgumentParser(description="facenet-pytorch's MTCNN as an EmoLlama face detector.")
     parser.add_argument("source", help="the facenet-pytorch wheel, or a folder with pnet.pt, rnet.pt and onet.pt")
-    parser.add_argument("output_dir", help="the folder to make")
+    parser.add_argument("output", help="the folder to make")
     arguments = parser.parse_args()
-    convert_mtcnn(arguments.source, arguments.output_dir)
+    convert_mtcnn(arguments.source, arguments.output)
 
 
 if __name__ == "__main__":

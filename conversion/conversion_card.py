@@ -39,8 +39,16 @@ certain about the person shown. Do not use them to decide about people.
 """
 
 
-def model_card(name: str, config: EmoLlamaConfig, origin: Provenance, has_detector: bool) -> ModelCard:
-    """The card as it is saved to `README.md`."""
+def conversion_card(name: str, config: EmoLlamaConfig, origin: Provenance, has_detector: bool) -> ModelCard:
+    """
+    The card as it is saved to `README.md`.
+
+    Args:
+        name (`str`): folder or hub id of the model.
+        config ([`EmoLlamaConfig`]): the model's.
+        origin (`Provenance`): what it was converted from.
+        has_detector (`bool`): whether a face detector is among its parts.
+    """
     parts = [LLAMA_VID, EVA_CLIP, VICUNA]
     behaviour = "it gives LLaMA-VID's logits."
     if config.face_config is not None:

@@ -1,15 +1,18 @@
 """LLaMA-VID's tensors (dvlab-research/LLaMA-VID) under EmoLlama's names, and back."""
 
 import re
+from dataclasses import dataclass
 from math import isqrt
 
 import torch
 from torch import nn
 
 from .checkpoint_files import Checkpoint
-from .plan import ConversionError, Plan, Planner
+from .conversion_error import ConversionError
+from .plan import Plan, Planner
 
 VISION_COPY = "model.vision_tower.vision_tower."
+QUERY = "model.vlm_att_query"
 NUM_VISION_LAYERS = 39  # LLaMA-VID leaves out the last of EVA-CLIP's 40 blocks (multimodal_encoder/eva_vit.py)
 
 # Tried in order, so the language model's prefix, which begins all others, is last. {LLaMA-VID's: ours}
@@ -52,8 +55,42 @@ UNUSED_VISION = re.compile(r"(norm|fc_norm|head)\.(weight|bias)")
 UNUSED_INSTRUCT_BLIP = re.compile(r"(llm_proj|t5_proj|Qformer\.cls)\..*")
 
 
+@dataclass(frozen=True)
+class LlamaVidTensors:
+    """
+    The tensors of a LLaMA-VID checkpoint, not read yet.
+
+    Args:
+        shards (`Checkpoint`): LLaMA-VID's own.
+        eva_clip (`Checkpoint`, *optional*): LAVIS' EVA-CLIP; by default the copy in the shards.
+        instruct_blip (`Checkpoint`, *optional*): InstructBLIP's Q-Former, where the shards have none.
+    """
+
+    shards: Checkpoint
+    eva_clip: Checkpoint | None = None
+    instruct_blip: Checkpoint | None = None
+
+    @property
+    def vision_copy(self) -> Checkpoint:
+        """The copy of EVA-CLIP in the shards, under EVA-CLIP's names; often empty, as the original ignores it."""
+        return {n.removeprefix(VISION_COPY): t for n, t in self.shards.items() if n.startswith(VISION_COPY)}
+
+    @property
+    def vision(self) -> Checkpoint:
+        """EVA-CLIP's tensors that are converted."""
+        return self.vision_copy if self.eva_clip is None else self.eva_clip
+
+
 def target_name(name: str) -> str | None:
-    """Our name of one of LLaMA-VID's tensors, `None` where it has no place. Vision tensors are not asked for here."""
+    """
+    Our name of one of LLaMA-VID's tensors.
+
+    Args:
+        name (`str`): LLaMA-VID's; those of the vision tower are [`vision_target_name`]'s.
+
+    Returns:
+        `str` or `None`: ours; `None` where it has no place in the model.
+    """
     if re.fullmatch(r"model\.mm_projector\.(weight|bias)", name):  # the `linear` projector is not in a Sequential
         name = name.replace("mm_projector.", "mm_projector.0.")
     for old, new in PREFIXES.items():
@@ -68,7 +105,16 @@ def target_name(name: str) -> str | None:
 
 
 def source_name(name: str, linear_projector: bool = False) -> str:
-    """LLaMA-VID's name of one of our tensors, the inverse of [`target_name`]."""
+    """
+    LLaMA-VID's name of one of our tensors, the inverse of [`target_name`].
+
+    Args:
+        name (`str`): ours.
+        linear_projector (`bool`, *optional*, defaults to `False`): whether the projector is one layer.
+
+    Raises:
+        `ConversionError`: LLaMA-VID has no such tensor.
+    """
     for new, old in PREFIXES.items():
         if name.startswith(old):
             rest = name[len(old) :]
@@ -80,25 +126,22 @@ def source_name(name: str, linear_projector: bool = False) -> str:
     raise ConversionError(f"LLaMA-VID has no place for `{name}`.")
 
 
-def plan_llama_vid(
-    source: Checkpoint, vision: Checkpoint | None, qformer: Checkpoint | None, image_size: int, patch_size: int
-) -> Plan:
+def plan_llama_vid(tensors: LlamaVidTensors, image_size: int, patch_size: int) -> Plan:
     """
     Every tensor of [`EmoLlamaForConditionalGeneration`] without a face prior.
 
     Args:
-        source (`Checkpoint`): LLaMA-VID's shards.
-        vision (`Checkpoint`, *optional*): LAVIS' EVA-CLIP; by default the copy in the shards.
-        qformer (`Checkpoint`, *optional*): InstructBLIP's Q-Former, where the shards have none.
-        image_size (`int`), patch_size (`int`): the frames' side and a patch's, in pixels.
+        tensors (`LlamaVidTensors`): the checkpoint's.
+        image_size (`int`): the frames' side in pixels.
+        patch_size (`int`): a patch's side in pixels.
 
     Raises:
         `ConversionError`: a tensor is missing, or has no place in the model.
     """
-    planner = Planner(source, "the LLaMA-VID checkpoint")
-    copy = {name.removeprefix(VISION_COPY): tensor for name, tensor in source.items() if name.startswith(VISION_COPY)}
+    planner = Planner(tensors.shards, "the LLaMA-VID checkpoint")
+    copy = tensors.vision_copy
     planner.ignore(*(VISION_COPY + name for name in copy))
-    for name in source:
+    for name in tensors.shards:
         if BUFFERS.fullmatch(name):
             planner.ignore(name)
         elif name not in planner.used and (target := target_name(name)) is not None:
@@ -106,9 +149,9 @@ def plan_llama_vid(
     plan = planner.finish()
     # The original reads the vision tower from LAVIS' file and casts it to the type of the rest.
     dtype = next((tensor.dtype for tensor in copy.values()), None)
-    plan |= _plan_vision(copy if vision is None else vision, dtype, image_size // patch_size)
-    if qformer is not None:
-        plan |= _plan_instruct_blip(qformer)
+    plan |= _plan_vision(tensors.vision, dtype, image_size // patch_size)
+    if tensors.instruct_blip is not None:
+        plan |= _plan_instruct_blip(tensors.instruct_blip)
     return plan
 
 
@@ -130,6 +173,10 @@ def _plan_vision(vision: Checkpoint, dtype: torch.dtype | None, side: int) -> Pl
         if UNUSED_VISION.fullmatch(name) or (block and int(block[1]) >= depth):
             planner.ignore(name)
         elif name == "pos_embed":
+            if len(tensor.shape) != 3 or isqrt(tensor.shape[1] - 1) ** 2 != tensor.shape[1] - 1:
+                raise ConversionError(
+                    f"`pos_embed` has shape {tensor.shape}, which is no square of patches and a token."
+                )
             planner.add(
                 "model.vision_model.embeddings.position_embedding",
                 name,
@@ -153,7 +200,15 @@ def _plan_vision(vision: Checkpoint, dtype: torch.dtype | None, side: int) -> Pl
 
 
 def vision_target_name(name: str) -> str | None:
-    """Our name of one of EVA-CLIP's tensors that are taken as they are."""
+    """
+    Our name of one of EVA-CLIP's tensors that are taken as they are.
+
+    Args:
+        name (`str`): EVA-CLIP's.
+
+    Returns:
+        `str` or `None`: ours; `None` where it has no place in the model.
+    """
     if block := re.fullmatch(r"blocks\.(\d+)\.(.+)", name):
         rest = _replace_prefix(block[2], VISION_BLOCK)
         return rest and f"model.vision_model.encoder.layers.{block[1]}.{rest}"
@@ -162,7 +217,15 @@ def vision_target_name(name: str) -> str | None:
 
 
 def vision_source_name(name: str) -> str | None:
-    """EVA-CLIP's name of one of our vision encoder's tensors; `qkv.bias` and `post_layernorm` have none."""
+    """
+    EVA-CLIP's name of one of our vision encoder's tensors, the inverse of [`vision_target_name`].
+
+    Args:
+        name (`str`): ours.
+
+    Returns:
+        `str` or `None`: EVA-CLIP's; `qkv.bias` and `post_layernorm` have none.
+    """
     name = name.removeprefix("model.vision_model.")
     if block := re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)", name):
         rest = _replace_prefix(block[2], {ours: theirs for theirs, ours in VISION_BLOCK.items()})
@@ -171,7 +234,15 @@ def vision_source_name(name: str) -> str | None:
 
 
 def num_vision_layers(vision: Checkpoint) -> int:
-    """Blocks of EVA-CLIP that LLaMA-VID uses."""
+    """
+    How many blocks of EVA-CLIP LLaMA-VID uses.
+
+    Args:
+        vision (`Checkpoint`): EVA-CLIP's tensors.
+
+    Raises:
+        `ConversionError`: they are not EVA-CLIP's.
+    """
     blocks = {int(match[1]) for name in vision if (match := re.match(r"blocks\.(\d+)\.", name))}
     if not blocks or "pos_embed" not in vision:
         raise ConversionError("The EVA-CLIP checkpoint has no `blocks` or no `pos_embed`: is it eva_vit_g.pth?")
@@ -180,13 +251,20 @@ def num_vision_layers(vision: Checkpoint) -> int:
 
 def interpolate_positions(embedding: torch.Tensor, side: int) -> torch.Tensor:
     """
-    Position embedding (1, 1 + N, D) for `side` x `side` patches: bicubic, as eva_vit.py's `interpolate_pos_embed` does
-    in float32; the class token's position stays.
+    A position embedding for another number of patches: bicubic, as eva_vit.py's `interpolate_pos_embed` does in
+    float32; the class token's position stays.
+
+    Args:
+        embedding (`torch.Tensor` of shape `(1, 1 + patches, channels)`): for a square of patches and the class token.
+        side (`int`): patches along each side of the new square.
+
+    Returns:
+        `torch.Tensor` of shape `(1, 1 + side**2, channels)`: in float32, or `embedding` itself where it fits.
     """
     old = isqrt(embedding.shape[1] - 1)
     if old == side:
         return embedding
-    grid = embedding[:, 1:].float().unflatten(1, (old, old)).permute(0, 3, 1, 2)
+    grid = embedding[:, 1:].float().reshape(1, old, old, -1).permute(0, 3, 1, 2)
     grid = nn.functional.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
     return torch.cat([embedding[:, :1].float(), grid.flatten(2).transpose(1, 2)], dim=1)
 

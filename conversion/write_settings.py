@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub.utils import validate_repo_id
 
 from .conversion_error import ConversionError
 

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from typing import IO, BinaryIO, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from transformers.image_utils import httpx  # the HTTP client of the installed transformers: httpx, or its successor
+from .download import MEMORY_LIMIT, DownloadError, download, is_url
 
 MediaSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
-HTTP_TIMEOUT = 30.0  # seconds without an answer, for connecting and for each read
-MEMORY_LIMIT = 64 * 2**20  # bytes; longer downloads and streams wait in a temporary file
 SHORTEST_BASE64 = 32  # characters; shorter text is a mistyped file name, the smallest GIF already takes 36
 
 
@@ -37,13 +35,13 @@ def open_media(source: MediaSource, argument: str) -> Iterator[BinaryIO]:
 
     Raises:
         `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: the path cannot be opened.
-        `UnreadableMediaError`: nothing there (0 bytes), or the URL could not be fetched.
+        `UnreadableMediaError`: nothing there (0 bytes), or the URL could not be fetched within [`MediaLimits`].
         `TypeError`: `source` is none of the above.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         file: IO[bytes] = io.BytesIO(source)
-    elif isinstance(source, str) and source.startswith(("http://", "https://")):
-        file = _download(source, argument)
+    elif isinstance(source, str) and is_url(source):
+        file = _fetched(source, argument)
     elif isinstance(source, str) and (content := _embedded_content(source, argument)) is not None:
         file = io.BytesIO(content)
     elif isinstance(source, (str, os.PathLike)):
@@ -101,20 +99,14 @@ def _embedded_content(text: str, argument: str) -> bytes | None:
         return None
 
 
-def _download(url: str, argument: str) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(max_size=MEMORY_LIMIT)
+def _fetched(url: str, argument: str) -> IO[bytes]:
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=HTTP_TIMEOUT) as response:
-            response.raise_for_status()
-            for chunk in response.iter_bytes():
-                file.write(chunk)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        file.close()
+        return download(url)
+    except DownloadError as error:
         raise UnreadableMediaError(
-            f"`{argument}`: {url} could not be fetched ({error or type(error).__name__}). Check the address and the "
-            "connection, or download the file and give its path."
+            f"`{argument}`: {url} could not be fetched ({error}). Check the address and the connection, or download "
+            "the file and give its path."
         ) from error
-    return file
 
 
 def _seekable(file: IO[bytes], argument: str) -> IO[bytes]:

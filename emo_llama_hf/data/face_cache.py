@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from ..input_error import InputError
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
+from ..processing.download import is_url
 from ..processing.face_detection import Face
 from ..processing.frame_sampling import frames_at
 from ..processing.processing_emo_llama import EmoLlamaProcessor
@@ -193,7 +194,7 @@ def key_of(record: Record, folder: Path) -> str:
     """
     if isinstance(record.visual, bytes):
         return hashlib.sha256(record.visual).hexdigest()
-    if record.visual.startswith(("http://", "https://")):
+    if is_url(record.visual):
         return record.visual
     path, around = os.path.abspath(record.visual), os.path.abspath(folder.parent)
     return os.path.relpath(path, around) if path.startswith(around + os.sep) else path
@@ -210,6 +211,8 @@ def stamp_of(record: Record) -> str:
         `OSError`: the file is not there.
     """
     if isinstance(record.visual, bytes) or record.visual.startswith(("http://", "https://")):
+    """What changes when the file does: size and time, for a folder of frames their number and the time."""
+    if isinstance(record.visual, bytes) or is_url(record.visual):
         return ""
     status = os.stat(record.visual)
     size = len(frame_files(Path(record.visual))) if os.path.isdir(record.visual) else status.st_size

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..chat_message import ChatMessage
 from ..input_error import InputError
+from ..processing.download import is_url
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
 
@@ -71,7 +72,7 @@ class Record:
         """
         if isinstance(self.visual, bytes):
             problem = "" if self.visual else "the picture has 0 bytes"
-        elif self.visual.startswith(("http://", "https://")):
+        elif is_url(self.visual):
             problem = ""
         elif os.path.isdir(self.visual):
             problem = "" if frame_files(Path(self.visual)) else f"{self.visual} is a folder without pictures"

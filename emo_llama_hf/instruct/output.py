@@ -13,6 +13,7 @@ from PIL import Image
 from ..chat_message import ChatMessage, ChatPart, VisualKind
 from ..data.layouts.llava import LlavaTurn, llava_turns
 from ..data.record import Record
+from ..processing.download import is_url
 from ..whole_file import whole_file
 
 
@@ -69,7 +70,7 @@ def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Pa
 def _file_of(record: Record, output: Path) -> str:
     if isinstance(record.visual, bytes):
         return _save(record.visual, record.is_video, output)
-    if record.visual.startswith(("http://", "https://")):
+    if is_url(record.visual):
         return record.visual
     return Path(os.path.relpath(record.visual, output.parent)).as_posix()
 

@@ -11,6 +11,7 @@ import ijson
 
 from ...chat_message import ChatMessage, ChatPart, VisualKind
 from ...input_error import InputError
+from ...processing.download import is_url
 from ..record import Record, RecordError
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
@@ -87,7 +88,7 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
     visual = item[kind]
     if not isinstance(visual, str) or not visual:
         raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
-    if not visual.startswith(("http://", "https://")):
+    if not is_url(visual):
         visual = os.path.join(root, visual)
     for name, wanted in (("emotion", str), ("attributes", dict), ("split", str)):
         if not isinstance(item.get(name), (wanted, type(None))):

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...input_error import InputError
 from ...missing_package import MissingPackageError
+from ...processing.download import is_url
 from ..record import Record, RecordError
 from .class_folders import SPLITS, is_video_name
 
@@ -124,7 +125,7 @@ def _visual(value: Any, folder: Path) -> tuple[str | bytes, bool]:
         return value, is_video_name(name)
     if not isinstance(value, str) or not value:
         raise InputError(f"must be a path or bytes, got {value!r}")
-    if value.startswith(("http://", "https://")):
+    if is_url(value):
         return value, is_video_name(value)
     file = os.path.join(folder, value)
     return file, is_video_name(value) or os.path.isdir(file)

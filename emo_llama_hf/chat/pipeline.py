@@ -15,13 +15,15 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
 from ..chat_message import ChatMessage, VisualKind
-from ..closed_set import check_labels, closed_prompt, label_scores
+from ..closed_set import check_finite, check_labels, closed_prompt, label_scores
 from ..input_error import InputError
 from ..processing.frame_sampling import frames_at
+from ..processing.media_limits import MediaLimits, media_limits
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 from .annotation import annotate_frame
-from .questions import check_question, read_input, visual_sources
+from .error_text import error_text
+from .questions import check_question, fetched, read_input, visual_sources
 from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFrame, as_dicts, faces_of
 
 Value = TypeVar("Value")
@@ -97,6 +99,8 @@ class EmotionChatPipeline(Pipeline):
             on_error (`str`, *optional*):
                 `"raise"`, or `"return"` for a result that is only `{"error": ...}`. By default a single input raises,
                 and of many only the bad one returns an error.
+            limits ([`MediaLimits`], *optional*):
+                Of what is fetched from URLs: bytes, seconds, redirects, and whether private addresses may be asked.
             num_frames, fps (*optional*): frame sampling of clips, instead of the processor's settings.
             return_perceived (`bool`, *optional*, defaults to `False`):
                 Whether to give `perceived` also of the whole input, the mean over the frames that show a face.
@@ -135,6 +139,7 @@ class EmotionChatPipeline(Pipeline):
         num_frames: int | None = None,
         fps: float | None = None,
         return_perceived: bool | None = None,
+        limits: MediaLimits | None = None,
         **kwargs: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if on_error not in (None, "raise", "return"):
@@ -146,13 +151,15 @@ class EmotionChatPipeline(Pipeline):
             "on_error": on_error,
             "num_frames": num_frames,
             "fps": fps,
+            "limits": limits,
         }
         generate = {**(kwargs.pop("generate_kwargs", None) or {}), **kwargs}
         unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
         if unknown:
             raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
+        forward = generate if on_error is None else {**generate, "on_error": on_error}
         postprocess = {} if return_perceived is None else {"return_perceived": return_perceived}
-        return {name: value for name, value in preprocess.items() if value is not None}, generate, postprocess
+        return {name: value for name, value in preprocess.items() if value is not None}, forward, postprocess
 
     def run_single(
         self,
@@ -192,21 +199,23 @@ class EmotionChatPipeline(Pipeline):
         labels: list[str] | None = None,
         attributes: Attributes | bool | None = None,
         on_error: str = "raise",
+        limits: MediaLimits | None = None,
         **sampling: Any,
     ) -> dict[str, list[Subject] | Exception]:
         """
         Read the visuals, find the faces and render the prompts.
 
         Args:
-            inputs (`Any`), question, labels, attributes, on_error: see [`~EmotionChatPipeline.__call__`].
+            inputs (`Any`), question, labels, attributes, on_error, limits: see [`~EmotionChatPipeline.__call__`].
             sampling (`Any`): of clips.
 
         Returns:
             `dict`: `items`, a list of [`Subject`]s, or the error.
         """
         try:
-            return {"items": self._subjects(inputs, question, labels, attributes, sampling)}
-        except (ValueError, TypeError, OSError) as error:
+            with media_limits(limits), fetched(inputs) as source:
+                return {"items": self._subjects(source, question, labels, attributes, sampling)}
+        except Exception as error:  # whatever it is, it costs no other input its answer
             if on_error == "raise":
                 raise
             return {"items": error}
@@ -263,11 +272,23 @@ class EmotionChatPipeline(Pipeline):
         return {name: torch.as_tensor(value) for name, value in inputs.items()}
 
     def _forward(
-        self, model_inputs: dict[str, list[list[Subject] | Exception]], **generate_kwargs: Any
+        self,
+        model_inputs: dict[str, list[list[Subject] | Exception]],
+        on_error: str = "raise",
+        **generate_kwargs: Any,
     ) -> dict[str, list[list[EmotionResult] | Exception]]:
         items = model_inputs["items"]
         subjects = [subject for item in items if not isinstance(item, Exception) for subject in item]
-        results = iter(self._answer(subjects, generate_kwargs) if subjects else [])
+        try:
+            results = iter(self._answer(subjects, generate_kwargs) if subjects else [])
+        except Exception as error:
+            if on_error == "raise":
+                raise
+            if len(items) == 1:
+                return {"items": [error]}
+            # Which of them it was shows when each is answered alone.
+            alone = [self._forward({"items": [item]}, on_error, **generate_kwargs) for item in items]
+            return {"items": [answered["items"][0] for answered in alone]}
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 
     def _answer(self, subjects: list[Subject], generate_kwargs: dict[str, Any]) -> list[EmotionResult]:
@@ -354,6 +375,7 @@ class EmotionChatPipeline(Pipeline):
         return looked
 
     def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> EmotionResult:
+        check_finite(scores, self.model.dtype)
         last = subject.visuals[-1]
         scored = dict(zip(subject.labels, scores, strict=True))
         sources = self.processor.faces.sources(last)
@@ -384,18 +406,21 @@ class EmotionChatPipeline(Pipeline):
         """
         results = model_outputs["items"]
         if isinstance(results, Exception):
-            return {"error": str(results)}
+            return {"error": error_text(results)}
         if not return_perceived:
             results = [cast(EmotionResult, _without(result, "perceived")) for result in results]
         return results if self.processor.faces.settings.face_choice == "all" else results[0]
 
-    def annotate(self, inputs: Any, result: EmotionResult | ErrorResult) -> Image.Image | list[Image.Image]:
+    def annotate(
+        self, inputs: Any, result: EmotionResult | ErrorResult, limits: MediaLimits | None = None
+    ) -> Image.Image | list[Image.Image]:
         """
         Draw a result on its picture, or on every sampled frame of its clip; in a chat, on the last one.
 
         Args:
             inputs (`Any`): what was given to the pipeline.
             result (`dict`): what the pipeline said of it.
+            limits ([`MediaLimits`], *optional*): of what is fetched.
 
         Returns:
             `PIL.Image.Image`, or a list of them for a clip: boxes, landmarks, perceived attributes and emotion.
@@ -405,8 +430,11 @@ class EmotionChatPipeline(Pipeline):
         """
         if "error" in result:
             raise InputError(f"`result` is an error, there is nothing to draw: {result['error']}")
-        messages, _ = read_input(inputs, None, [])
-        source, is_clip = visual_sources(messages)[-1]
+        with media_limits(limits), fetched(inputs) as source:
+            messages, _ = read_input(source, None, [])
+            return self._annotated(*visual_sources(messages)[-1], result)
+
+    def _annotated(self, source, is_clip: bool, result: dict) -> Image.Image | list[Image.Image]:
         faces = result["faces"]
         if is_clip != all("timestamp" in frame for frame in faces) and faces:
             raise InputError("`result` is not of `inputs`: one is a clip, the other a picture.")

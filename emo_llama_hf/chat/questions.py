@@ -1,6 +1,9 @@
 """Whatever the pipeline is given, as chat messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from mimetypes import guess_type
+from reprlib import repr as short
 from typing import Any
 
 from transformers.utils.chat_template_utils import Chat, is_valid_message
@@ -8,7 +11,9 @@ from transformers.utils.chat_template_utils import Chat, is_valid_message
 from ..chat_message import ChatMessage, ChatPart, VisualKind
 from ..closed_set.question import closed_question
 from ..input_error import InputError
+from ..processing.download import is_url
 from ..processing.media_kind import is_video
+from ..processing.media_source import open_media
 
 KEYS = ("image", "video", "question", "attributes")
 HOW_TO = "Give a picture, a clip, a dict with `image` or `video`, or chat messages that hold one."
@@ -27,6 +32,16 @@ def check_question(question: object) -> str:
     if not isinstance(question, str) or not question.strip():
         raise InputError(f"`question` must be a text that asks something, got {question!r}.")
     return question
+
+
+@contextmanager
+def fetched(inputs: Any) -> Iterator[Any]:
+    """What a URL names as an open file, so that telling clips from pictures and reading them fetches it once."""
+    if not isinstance(inputs, str) or not is_url(inputs):
+        yield inputs
+        return
+    with open_media(inputs, "image" if (guess_type(inputs)[0] or "").startswith("image/") else "video") as file:
+        yield file
 
 
 def read_input(inputs: Any, question: str | None, labels: list[str]) -> tuple[list[ChatMessage], Any]:
@@ -80,10 +95,14 @@ def visual_sources(messages: Iterable[ChatMessage]) -> list[tuple[Any, bool]]:
     found: list[tuple[Any, bool]] = []
     for message in messages:
         content = message["content"]
+        if not isinstance(content, (str, list, tuple)):
+            raise InputError(f"`content` must be a text or a list of dicts with a `type`, got {short(content)}.")
         for part in [] if isinstance(content, str) else content:
             if not isinstance(part, dict) or "type" not in part:
-                raise InputError(f"`content` must be a text or a list of dicts that have a `type`, got {content!r}.")
+                raise InputError(f"`content` must be a text or a list of dicts with a `type`, got {short(content)}.")
             kind = part["type"]
+            if kind == "text" and not isinstance(part.get("text"), str):
+                raise InputError(f"`content` has a part of type text whose `text` is {short(part.get('text'))}.")
             if kind == "image_url":  # OpenAI's way of writing it
                 part = part[kind] if isinstance(part.get(kind), dict) else {"url": part.get(kind)}
                 kind = "image"
@@ -92,6 +111,10 @@ def visual_sources(messages: Iterable[ChatMessage]) -> list[tuple[Any, bool]]:
             source = next((part[key] for key in (kind, "url", "path", "base64") if part.get(key) is not None), None)
             if source is None:
                 raise InputError(f"`inputs` has a part of type {kind} without a source. {HOW_TO}")
+            if message["role"] != "user":
+                raise InputError(
+                    f"`inputs` shows something in a message of role {short(message['role'])}: only users may."
+                )
             found.append((source, kind == "video"))
     if not found:
         raise InputError(f"`inputs` shows nothing. {HOW_TO}")

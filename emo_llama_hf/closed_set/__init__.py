@@ -1,11 +1,12 @@
 """The closed question: its text, its set of labels, and how probable a model finds each of them."""
 
-from .label_scores import label_scores
+from .label_scores import check_finite, label_scores
 from .label_set import check_labels
 from .question import category_questions, closed_message, closed_prompt, closed_question
 
 __all__ = [
     "category_questions",
+    "check_finite",
     "check_labels",
     "closed_message",
     "closed_prompt",

@@ -1,6 +1,7 @@
 """Probability of each label of a closed set, from the language model's likelihood of its words."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
 import torch
@@ -83,6 +84,18 @@ def label_scores(
     total = (likelihood * answered).sum(1).unflatten(0, (len(prompts), count))
     scores: torch.Tensor = (total / processor.label_temperature).softmax(-1)
     return scores
+
+
+def check_finite(scores: Iterable[float], dtype: torch.dtype) -> None:
+    """
+    Raises:
+        `FloatingPointError`: a score is no number, so the model has no answer to give.
+    """
+    if not all(map(math.isfinite, scores)):
+        raise FloatingPointError(
+            f"The scores of the labels are not finite: weights of type {dtype} overflow, or are damaged. Load them as "
+            "float32, or get them again."
+        )
 
 
 def _agreed(rows: list[list[int]]) -> int:

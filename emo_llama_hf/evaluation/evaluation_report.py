@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, cast
 
 from ..data.label_map import LabelMap
+from ..input_error import InputError
 from ..whole_file import whole_file, write_text
 from .answer_parser import AnswerParser
 from .metrics import EmotionMetrics, calibration_error, emotion_metrics
@@ -89,6 +90,8 @@ def make_report(
     parser = AnswerParser(labels, words)
     results = list(results)
     read = [result for result in results if "error" not in result]
+    if not read:
+        raise InputError(f"No sample could be answered; the first one: {results[0]['error']}")
     report: EvaluationReport = {"errors": len(results) - len(read)}
     for protocol in protocols:
         if protocol == "generation":

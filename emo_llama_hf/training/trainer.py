@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
+from ..closed_set import check_finite
 from ..data.sample import Sample
 from ..evaluation.metrics import emotion_metrics
 from ..input_error import InputError
@@ -119,6 +120,7 @@ class EmoLlamaTrainer(Trainer):
             scores = closed_set_scores(
                 self.model, self.data_collator, [dataset[index] for index in indices], self.emotion_labels
             )
+            check_finite(scores.flatten().tolist(), self.model.dtype)
             predicted += zip(indices, scores.argmax(1).tolist(), strict=True)
         if processes > 1:
             predicted = gather_object(predicted)

@@ -122,7 +122,7 @@ def test_scores_that_are_no_numbers_are_an_error(broken, tiny, tmp_path):
         pipe(PICTURE)
     assert all("not finite" in result["error"] for result in pipe([PICTURE, ASTRONAUT], batch_size=2))
     predictor = EmoLlamaPredictor(broken, processor, EMOTIONS, device="cpu", max_new_tokens=2)
-    with pytest.raises(ValueError, match="No sample could be answered; .* not finite"):
+    with pytest.raises(ValueError, match=r"No sample could be answered; .* not finite"):
         evaluate(predictor, face_samples(3), processor, tmp_path, progress=False)
 
 

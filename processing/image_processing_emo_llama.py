@@ -13,6 +13,8 @@ from transformers.utils import TensorType
 
 from .image_loading import load_image
 
+LONGEST_PADDED = 4096  # pixels a side, of a 16 megapixel square: larger ones are scaled down before they are padded
+
 
 class EmoLlamaImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """
@@ -67,7 +69,7 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
         **kwargs: Any,
     ) -> BatchFeature:
         frames = super()._preprocess(
-            images,
+            [_fit_for_padding(image) for image in images] if do_pad else images,
             do_pad=do_pad,
             size=size,
             image_mean=image_mean,
@@ -105,6 +107,16 @@ def _flatten(images: Any) -> list[Any]:
     if isinstance(images, (list, tuple)):
         return [image for part in images for image in _flatten(part)]
     return list(images) if getattr(images, "ndim", 0) == 4 else [images]
+
+
+def _fit_for_padding(image: np.ndarray) -> np.ndarray:
+    """An image (3, H, W), scaled down where padding it to a square would take many times its memory."""
+    _, height, width = image.shape
+    if max(height, width) <= LONGEST_PADDED:
+        return image
+    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    picture.thumbnail((LONGEST_PADDED, LONGEST_PADDED), Image.Resampling.BOX)
+    return np.asarray(picture).transpose(2, 0, 1)
 
 
 def _crop(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:

@@ -434,7 +434,7 @@ class EmotionChatPipeline(Pipeline):
             messages, _ = read_input(source, None, [])
             return self._annotated(*visual_sources(messages)[-1], result)
 
-    def _annotated(self, source, is_clip: bool, result: dict) -> Image.Image | list[Image.Image]:
+    def _annotated(self, source: Any, is_clip: bool, result: EmotionResult) -> Image.Image | list[Image.Image]:
         faces = result["faces"]
         if is_clip != all("timestamp" in frame for frame in faces) and faces:
             raise InputError("`result` is not of `inputs`: one is a clip, the other a picture.")

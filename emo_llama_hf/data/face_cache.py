@@ -210,8 +210,6 @@ def stamp_of(record: Record) -> str:
     Raises:
         `OSError`: the file is not there.
     """
-    if isinstance(record.visual, bytes) or record.visual.startswith(("http://", "https://")):
-    """What changes when the file does: size and time, for a folder of frames their number and the time."""
     if isinstance(record.visual, bytes) or is_url(record.visual):
         return ""
     status = os.stat(record.visual)

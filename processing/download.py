@@ -95,6 +95,7 @@ class _Guard:
         stream = info["return_value"]
         address = str(stream.get_extra_info("server_addr")[0])
         if not self.limits.allow_private and not _is_public(address):
+            stream.close()  # nobody else knows it yet
             raise DownloadError(
                 f"it leads to {address}, which is no public address; `allow_private` of `MediaLimits` would allow it"
             )

@@ -118,6 +118,19 @@ def test_this_machine_is_not_asked_unless_allowed(name):
         assert not any(requests)
 
 
+def test_a_refused_connection_is_closed():
+    """A server that waits for the request would wait for ever."""
+    closed = threading.Event()
+
+    def wait(connection, request):
+        if not request:
+            closed.set()
+
+    with server(wait) as (address, _):
+        refused(address, MediaLimits(max_seconds=5))
+        assert closed.wait(5)
+
+
 def test_a_redirect_to_this_machine_is_not_followed(monkeypatch):
     """The first server counts as public here; what it redirects to does not."""
     from emo_llama_hf.processing import download as module

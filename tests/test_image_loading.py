@@ -15,6 +15,7 @@ import transformers.image_utils
 from PIL import Image, ImageCms
 
 from emo_llama_hf.processing.image_loading import load_image
+from emo_llama_hf.processing.media_limits import MediaLimits, media_limits
 from emo_llama_hf.processing.media_source import UnreadableMediaError
 from media import encoded
 
@@ -23,7 +24,7 @@ SAMPLES = pathlib.Path(__file__).parent / "samples"
 
 @pytest.fixture
 def serve():
-    """Start a server that answers every request with these bytes; gives its address."""
+    """Start a server, which may be asked, that answers every request with these bytes; gives its address."""
     servers = []
 
     def start(content: bytes, status: int = 200) -> str:
@@ -41,7 +42,8 @@ def serve():
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_port}/picture"
 
-    yield start
+    with media_limits(MediaLimits(allow_private=True)):
+        yield start
     for server in servers:
         server.shutdown()
         server.server_close()

@@ -122,7 +122,7 @@ def test_wrong_settings_in_a_models_file_are_named(tmp_path, open_it):
     source = Path(default_model())
     file = linked_copy(source, tmp_path / "model", "config.json")
     file.write_text(json.dumps({**json.loads((source / "config.json").read_text()), "num_query_tokens": "many"}))
-    with pytest.raises(ValueError, match="`num_query_tokens` must be a whole number .*, got 'many'"):
+    with pytest.raises(ValueError, match=r"`num_query_tokens` must be a whole number .*, got 'many'"):
         open_it(tmp_path / "model")
 
 

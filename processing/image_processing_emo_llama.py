@@ -135,7 +135,7 @@ def check_pixels(settings: Mapping[str, Any]) -> None:
     if "resample" in given:
         check_integer("resample", given["resample"], 0, max(PILImageResampling))
     if "rescale_factor" in given:
-        check_number("rescale_factor", given["rescale_factor"], 1e-9, 1e3)
+        check_number("rescale_factor", given["rescale_factor"], -1e3, 1e3)
 
 
 def _flatten(images: Any) -> list[Any]:

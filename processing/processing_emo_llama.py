@@ -123,8 +123,10 @@ class EmoLlamaProcessor(ProcessorMixin):
         check_text("video_token", video_token)
         if image_token == video_token:
             raise ValueError(f"`image_token` and `video_token` must differ, got {image_token!r} for both.")
-        if chat_template is not None:
-            check_text("chat_template", chat_template)
+        named = chat_template if isinstance(chat_template, Mapping) else {"": chat_template}  # there may be several
+        for name, template in named.items():
+            if template is not None:
+                check_text(f"chat_template{name and f'[{name!r}]'}", template)
         for name, part in (("tokenizer", tokenizer), ("qformer_tokenizer", qformer_tokenizer)):
             check_number(f"{name}.model_max_length", part.model_max_length, 1, math.inf)
         self.faces = FaceFinder(face_detector, _settings("faces", FaceSettings, faces))

@@ -46,7 +46,11 @@ def test_modeling_and_processing_have_the_same_checks():
         (EmoLlamaConfig, {"text_config": {"model_type": "t5"}}, "`text_config.is_encoder_decoder` must be false"),
         (EmoLlamaConfig, {"vision_config": {"image_size": 10**6}}, "`vision_config.image_size`"),
         (EmoLlamaConfig, {"vision_config": {"patch_size": [14, 14]}}, "`vision_config.patch_size`"),
-        (EmoLlamaConfig, {"qformer_config": {"chunk_size_feed_forward": {}}}, "`qformer_config.chunk_size_feed_f"),
+        (
+            EmoLlamaConfig,
+            {"qformer_config": {"chunk_size_feed_forward": {}}},
+            "`qformer_config.*chunk_size_feed_",
+        ),
         (EmoLlamaConfig, {"face_config": {"image_size": 0}}, "`face_config` is not valid: `image_size`"),
         (EmoLlamaConfig, {"dtype": "nn"}, "`dtype` must be a floating point type"),
         (EmoLlamaConfig, {"dtype": "float"}, None),
@@ -130,6 +134,6 @@ def test_the_shipped_settings_load_unchanged():
     for file, kind in (("config.json", EmoLlamaConfig), ("face_detector/config.json", EmoLlamaFaceDetectorConfig)):
         saved = json.loads((Path(default_model()) / file).read_text())
         loaded = kind.from_dict(saved).to_dict()
-        assert {name: loaded[name] for name in saved if not name.endswith("_config")} == {
-            name: value for name, value in saved.items() if not name.endswith("_config")
-        }
+        for name in saved.keys() - {"transformers_version"}:
+            if not name.endswith("_config"):  # these get what newer versions of transformers have besides
+                assert loaded[name] == saved[name]

@@ -5,6 +5,7 @@ python -m emo_llama_hf.conversion.mtcnn_weights facenet_pytorch-2.6.0-py3-none-a
 """
 
 import argparse
+import re
 import tempfile
 import zipfile
 import zlib
@@ -23,6 +24,8 @@ from .output_folder import new_folder
 from .plan import Planner, check_plan
 
 logger = logging.get_logger(__name__)
+
+LARGEST_MEMBER = 2**26  # bytes of a file in a wheel; the largest of MTCNN's has 1.6 million
 
 # Our layer names (`processing/mtcnn.py`) -> facenet-pytorch's (`models/mtcnn.py`).
 LAYERS = {
@@ -146,9 +149,14 @@ def _as_folder(source: Path) -> Iterator[Path]:
 
 def _unpack(wheel: Path, folder: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            name = member.split("/")[-1]
+        for member in archive.infolist():
+            name = re.split(r"[/\\]", member.filename)[-1]  # whatever folders it asks for, `..` too
             if name.endswith(".pt") or name.startswith("LICENSE"):
+                if member.file_size > LARGEST_MEMBER:
+                    raise ConversionError(
+                        f"`source` {wheel} has {name!r} of {member.file_size} bytes, far more than MTCNN's weights "
+                        "take: is it facenet-pytorch's wheel?"
+                    )
                 (folder / name).write_bytes(archive.read(member))
 
 

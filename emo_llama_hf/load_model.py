@@ -18,10 +18,13 @@ from transformers import (
 )
 from transformers.utils import find_adapter_config_file, is_bitsandbytes_available
 
+from .checkpoint_checks import broken_file, check_fit, is_failure
 from .default_model import default_model
 from .input_error import InputError
 from .missing_package import MissingPackageError
 from .modeling.configuration_emo_llama import EmoLlamaConfig
+from .processing.loading_report import loading_problem
+from .processing.processing_emo_llama import EmoLlamaProcessor
 
 # Modules of an EmoLlama that are small, or learn, and so are never quantized.
 NEVER_QUANTIZED = ["vision_model", "qformer", "visual_tokens", "face_prior", "face_info_mining", "lm_head"]
@@ -57,7 +60,9 @@ def load_model(
         `tuple[PreTrainedModel, ProcessorMixin]`: the model, in evaluation mode, and its processor.
 
     Raises:
-        `InputError`: there is no such model, it cannot be read, is of another type, or the device cannot be used.
+        `InputError`:
+            There is no such model, it cannot be read, is of another type, its parts do not belong together, or the
+            device cannot be used.
         `MissingPackageError`: quantization without bitsandbytes.
     """
     name = name or default_model()
@@ -70,25 +75,30 @@ def load_model(
         model = load_weights(
             name, dtype=dtype, device_map=device_map, quantization_config=quantization, any_type=any_type
         )
-    processor = load_processor(name)
+        processor = load_processor(name, any_type=any_type)
+        if isinstance(processor, EmoLlamaProcessor):
+            check_fit(model, processor)
     if device is not None and quantization is None:
         move(model, device)
     return model.eval(), processor
 
 
-def load_processor(name: str | None = None) -> ProcessorMixin:
+def load_processor(name: str | None = None, *, any_type: bool = False) -> ProcessorMixin:
     """
     The processor of [`load_model`] alone.
 
     Args:
-        name (`str`, *optional*): see [`load_model`].
+        name (`str`, *optional*), any_type (`bool`, *optional*, defaults to `False`): see [`load_model`].
 
     Raises:
-        `InputError`: there is none, or it cannot be read.
+        `InputError`: there is none, it cannot be read, or is of another type.
     """
     name = name or default_model()
     with _readable(name):
-        return AutoProcessor.from_pretrained(name)
+        processor: ProcessorMixin = AutoProcessor.from_pretrained(name, trust_remote_code=_trust(any_type))
+    if not any_type and not isinstance(processor, EmoLlamaProcessor):
+        raise InputError(f"`model`: the processor of {name!r} is a {type(processor).__name__}: give an EmoLlama.")
+    return processor
 
 
 def load_config(name: str | None = None) -> PreTrainedConfig:
@@ -103,7 +113,7 @@ def load_config(name: str | None = None) -> PreTrainedConfig:
     """
     name = name or default_model()
     with _readable(name):
-        return _checked(name, AutoConfig.from_pretrained(_base_of(name)))
+        return _checked(name, AutoConfig.from_pretrained(_base_of(name), trust_remote_code=_trust(any_type=False)))
 
 
 def move(module: torch.nn.Module, device: str | torch.device) -> None:
@@ -137,7 +147,8 @@ def load_weights(
     **kwargs: Any,
 ) -> PreTrainedModel:
     """
-    The model of [`load_model`] alone, raising what transformers raises.
+    The model of [`load_model`] alone, raising what transformers raises, and `InputError` for weights that are not
+    those of its configuration.
 
     `AutoModelForImageTextToText.from_pretrained` opens an adapter too, but transformers 5.17 then forgets the parts
     that were saved as a whole beside it.
@@ -149,12 +160,20 @@ def load_weights(
         kwargs (`Any`, *optional*): of `from_pretrained`, such as `dtype` and `token`.
     """
     base = _base_of(name)
-    config = config or AutoConfig.from_pretrained(base)
+    kwargs.setdefault("trust_remote_code", _trust(any_type))
+    config = config or AutoConfig.from_pretrained(base, trust_remote_code=kwargs["trust_remote_code"])
     if not any_type:
         _checked(name, config)
     if quantization_config is not None:
         kwargs["quantization_config"] = quantization_config
-    model = AutoModelForImageTextToText.from_pretrained(base, config=config, **kwargs)
+    if isinstance(config, EmoLlamaConfig):
+        kwargs["ignore_mismatched_sizes"] = True  # they are in the report, and refused with all others
+    model, report = AutoModelForImageTextToText.from_pretrained(
+        base, config=config, output_loading_info=True, **kwargs
+    )
+    problem = loading_problem(report) if isinstance(config, EmoLlamaConfig) else None
+    if problem is not None:
+        raise InputError(f"`model`: {base!r} cannot be loaded: {problem}.")
     if base == name:
         return model
     adapted = PeftModel.from_pretrained(model, name)
@@ -180,13 +199,23 @@ def _checked(name: str, config: PreTrainedConfig) -> PreTrainedConfig:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """What transformers raises about a model that is missing or damaged becomes an `InputError`."""
+    """What libraries raise about a model that is missing or damaged, all kinds of errors, becomes an `InputError`."""
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError, torch.OutOfMemoryError):
         raise
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except OSError as error:
         raise InputError(f"`model`: {name!r} cannot be loaded: {error}") from error
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        kind = "" if isinstance(error, (ValueError, RuntimeError, SafetensorError)) else f"{type(error).__name__}: "
+        raise InputError(f"`model`: {name!r} cannot be loaded{broken_file(name)}: {kind}{error}") from error
+
+
+def _trust(any_type: bool) -> bool | None:
+    """Whether a folder's own code may run: an EmoLlama's never, and nobody is asked; transformers asks for others."""
+    return None if any_type else False
 
 
 def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> BitsAndBytesConfig:

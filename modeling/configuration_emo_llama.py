@@ -1,5 +1,6 @@
 """Configuration of EmoLlama and of its face prior."""
 
+import math
 import re
 from typing import Any
 
@@ -9,6 +10,22 @@ from transformers import (
     InstructBlipVisionConfig,
     PreTrainedConfig,
     SamMaskDecoderConfig,
+)
+
+from .setting_checks import (
+    LARGEST_SIDE,
+    MOST,
+    MOST_LAYERS,
+    check_base_settings,
+    check_flag,
+    check_integer,
+    check_mapping,
+    check_number,
+    check_sizes,
+    check_text,
+    check_texts,
+    check_unknown,
+    refused,
 )
 
 # Names that FaceXFormer's heads were trained on; the age, gender and race classes are those its authors
@@ -39,17 +56,35 @@ AUTO_MAP = {
     "AutoModelForMultimodalLM": "modeling_emo_llama.EmoLlamaForConditionalGeneration",
 }
 
-_CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d*)")
+_CONTENT_TOKENS = re.compile(r"mean|all|grid:([1-9]\d{0,3})")
 
 
-def _build(config: PreTrainedConfig | dict[str, Any] | None, config_class: Any, **defaults: Any) -> PreTrainedConfig:
+def _build(
+    name: str, config: PreTrainedConfig | dict[str, Any] | None, config_class: Any, **defaults: Any
+) -> PreTrainedConfig:
     """A sub-configuration from `None` (the defaults), a dict or a configuration; a dict may name its `model_type`."""
-    if isinstance(config, PreTrainedConfig):
-        return config
-    values = {"model_type": defaults.pop("model_type", None), **(defaults if config is None else config)}
-    if config_class is AutoConfig:
-        return AutoConfig.for_model(**values)
-    return config_class(**{key: value for key, value in values.items() if key != "model_type"})
+    if not isinstance(config, PreTrainedConfig):
+        values = {"model_type": defaults.pop("model_type", None), **defaults}
+        if config is not None:
+            check_mapping(name, config)
+            values = {**values, **config}
+        if config_class is AutoConfig:
+            check_text(f"{name}.model_type", values["model_type"])
+        else:
+            del values["model_type"]
+        with refused(name):
+            config = config_class.for_model(**values) if config_class is AutoConfig else config_class(**values)
+    check_base_settings(config, f"{name}.")
+    check_sizes(config, f"{name}.")
+    return config
+
+
+def _texts(name: str, given: list[str] | None, default: list[str]) -> list[str]:
+    """A list of texts of the configuration's own, checked."""
+    if given is None:
+        return list(default)
+    check_texts(name, given)
+    return list(given)
 
 
 class EmoLlamaFaceConfig(PreTrainedConfig):
@@ -99,7 +134,9 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
         initializer_range: float = 0.02,
         **kwargs: Any,
     ) -> None:
+        check_integer("image_size", image_size, 1, LARGEST_SIDE)
         self.backbone_config = _build(
+            "backbone_config",
             backbone_config,
             AutoConfig,
             model_type="swin",
@@ -111,22 +148,33 @@ class EmoLlamaFaceConfig(PreTrainedConfig):
             drop_path_rate=0.0,
             out_features=["stage1", "stage2", "stage3", "stage4"],
         )
-        self.decoder_config = _build(decoder_config, SamMaskDecoderConfig, layer_norm_eps=1e-5)
+        self.decoder_config = _build("decoder_config", decoder_config, SamMaskDecoderConfig, layer_norm_eps=1e-5)
         self.image_size = image_size
-        self.tasks = list(FACE_TASKS if tasks is None else tasks)
+        self.tasks = _texts("tasks", tasks, FACE_TASKS)
         unknown = [task for task in self.tasks if task not in FACE_TASKS]
         if unknown:
             raise ValueError(f"`tasks` has {', '.join(unknown)}, but the tasks are {', '.join(FACE_TASKS)}.")
         self.average_mirrored = average_mirrored
-        self.age_labels = list(AGE_LABELS if age_labels is None else age_labels)
-        self.gender_labels = list(GENDER_LABELS if gender_labels is None else gender_labels)
-        self.race_labels = list(RACE_LABELS if race_labels is None else race_labels)
-        self.attribute_labels = list(ATTRIBUTE_LABELS if attribute_labels is None else attribute_labels)
-        self.parsing_labels = list(PARSING_LABELS if parsing_labels is None else parsing_labels)
+        self.age_labels = _texts("age_labels", age_labels, AGE_LABELS)
+        self.gender_labels = _texts("gender_labels", gender_labels, GENDER_LABELS)
+        self.race_labels = _texts("race_labels", race_labels, RACE_LABELS)
+        self.attribute_labels = _texts("attribute_labels", attribute_labels, ATTRIBUTE_LABELS)
+        self.parsing_labels = _texts("parsing_labels", parsing_labels, PARSING_LABELS)
         self.num_landmarks = num_landmarks
         self.num_visibility = num_visibility
         self.initializer_range = initializer_range
-        super().__init__(**kwargs)
+        self._check()
+        check_unknown(type(self), kwargs)
+        with refused(self.model_type):
+            super().__init__(**kwargs)
+        check_base_settings(self)
+
+    def _check(self) -> None:
+        """Raise `ValueError` where a value is not of its type or out of its range."""
+        check_flag("average_mirrored", self.average_mirrored)
+        check_integer("num_landmarks", self.num_landmarks, 1, MOST)
+        check_integer("num_visibility", self.num_visibility, 1, MOST)
+        check_number("initializer_range", self.initializer_range, 0, math.inf)
 
     @property
     def hidden_size(self) -> int:
@@ -186,28 +234,41 @@ class EmoLlamaConfig(PreTrainedConfig):
         tie_word_embeddings: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        self.vision_config = _build(vision_config, InstructBlipVisionConfig, initializer_range=0.02)
-        self.qformer_config = _build(qformer_config, InstructBlipQFormerConfig, vocab_size=30523)
-        self.text_config = _build(text_config, AutoConfig, model_type="llama")
-        self.face_config: Any = None if face_config is None else _build(face_config, EmoLlamaFaceConfig)
+        self.vision_config = _build("vision_config", vision_config, InstructBlipVisionConfig, initializer_range=0.02)
+        self.qformer_config = _build("qformer_config", qformer_config, InstructBlipQFormerConfig, vocab_size=30523)
+        self.text_config = _build("text_config", text_config, AutoConfig, model_type="llama")
+        self.face_config: Any = None
+        if face_config is not None:
+            self.face_config = _build("face_config", face_config, EmoLlamaFaceConfig)
         self.qformer_config.encoder_hidden_size = self.vision_config.hidden_size
         self.num_query_tokens = num_query_tokens
         self.content_tokens = content_tokens
         self.projector_depth = projector_depth
         self.image_token_id = image_token_id
-        self.emotion_labels = list(EMOTION_LABELS if emotion_labels is None else emotion_labels)
+        self.emotion_labels = _texts("emotion_labels", emotion_labels, EMOTION_LABELS)
         self.initializer_range = initializer_range
         if tie_word_embeddings is None:
-            tie_word_embeddings = self.text_config.tie_word_embeddings
+            tie_word_embeddings = getattr(self.text_config, "tie_word_embeddings", False)
+        check_flag("tie_word_embeddings", tie_word_embeddings)
         self._check()
+        check_unknown(type(self), kwargs)
         kwargs.setdefault("auto_map", dict(AUTO_MAP))
-        super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
+        with refused(self.model_type):
+            super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
+        check_base_settings(self)
 
     def _check(self) -> None:
-        """Raise `ValueError` where a value cannot give a working model."""
+        """Raise `ValueError` where a value is not of its type, out of range, or cannot give a working model."""
+        check_integer("num_query_tokens", self.num_query_tokens, 1, MOST)
+        check_integer("projector_depth", self.projector_depth, 1, MOST_LAYERS)
+        check_integer("image_token_id", self.image_token_id, 0, MOST)
+        check_number("initializer_range", self.initializer_range, 0, math.inf)
+        check_integer("vision_config.image_size", self.vision_config.image_size, 1, LARGEST_SIDE)
+        check_integer("vision_config.patch_size", self.vision_config.patch_size, 1, self.vision_config.image_size)
+        check_text("content_tokens", self.content_tokens)
         match = _CONTENT_TOKENS.fullmatch(self.content_tokens)
         if match is None:
-            raise ValueError(f"`content_tokens` must be 'mean', 'all' or 'grid:k', got {self.content_tokens!r}.")
+            raise ValueError(f"`content_tokens` must be 'mean', 'all' or 'grid:k', got {self.content_tokens!r:.80}.")
         if match[1] and int(match[1]) > self.patches_per_side:
             raise ValueError(
                 f"`content_tokens={self.content_tokens!r}` asks for a finer grid than the {self.patches_per_side} "
@@ -215,9 +276,6 @@ class EmoLlamaConfig(PreTrainedConfig):
             )
         if self.face_config is not None and "landmarks" not in self.face_config.tasks:
             raise ValueError("`face_config.tasks` must have 'landmarks', where Face Info Mining looks.")
-        for name in ("num_query_tokens", "projector_depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
 
     @property
     def patches_per_side(self) -> int:

@@ -1,7 +1,6 @@
 """Where the faces of pictures are: MTCNN as a transformers model with a config and safetensors weights."""
 
 import copy
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,18 @@ import torch
 from PIL import Image
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from .mtcnn import Detections, Mtcnn
+from .mtcnn import WINDOW, Detections, Mtcnn
+from .setting_checks import (
+    MOST,
+    check_base_settings,
+    check_integer,
+    check_number,
+    check_numbers,
+    check_unknown,
+    refused,
+)
+
+PYRAMID_FACTORS = (0.05, 0.95)  # closer to 1, the levels of the pyramid are without number
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,11 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
 
     Args:
         min_face_size (`float`, *optional*, defaults to 20):
-            Side in pixels of the smallest face looked for, at least 1.
+            Side in pixels of the smallest face looked for, at least 6: pictures are enlarged for those below 12.
         thresholds (`Sequence[float]`, *optional*, defaults to `(0.6, 0.7, 0.7)`):
             Least probability of a face after P-Net, R-Net and O-Net, each 0 to 1.
         pyramid_factor (`float`, *optional*, defaults to 0.709):
-            Scale from one level of the image pyramid to the next, between 0 and 1.
+            Scale from one level of the image pyramid to the next, 0.05 to 0.95.
         nms_thresholds (`Sequence[float]`, *optional*, defaults to `(0.5, 0.7, 0.7, 0.7)`):
             Overlap, 0 to 1, above which the less probable of two boxes is dropped: within a pyramid level, across
             levels, after R-Net, after O-Net.
@@ -53,7 +63,7 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
             Proposed boxes that R-Net or O-Net look at together.
 
     Raises:
-        `ValueError`: a value is out of its range.
+        `ValueError`: a value is not of its type or out of its range.
     """
 
     model_type = "emo_llama_face_detector"
@@ -68,27 +78,22 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
         crop_batch_size: int = 512,
         **kwargs: Any,
     ) -> None:
+        check_number("min_face_size", min_face_size, WINDOW / 2, MOST)
+        check_numbers("thresholds", thresholds, 3, 0, 1)
+        check_number("pyramid_factor", pyramid_factor, *PYRAMID_FACTORS)
+        check_numbers("nms_thresholds", nms_thresholds, 4, 0, 1)
+        check_integer("batch_size", batch_size, 1, MOST)
+        check_integer("crop_batch_size", crop_batch_size, 1, MOST)
         self.min_face_size = min_face_size
         self.thresholds = list(thresholds)
         self.pyramid_factor = pyramid_factor
         self.nms_thresholds = list(nms_thresholds)
         self.batch_size = batch_size
         self.crop_batch_size = crop_batch_size
-        self._check()
-        super().__init__(**kwargs)
-
-    def _check(self) -> None:
-        if not 1 <= self.min_face_size < math.inf:
-            raise ValueError(f"`min_face_size` must be at least 1 pixel, got {self.min_face_size}.")
-        if not 0 < self.pyramid_factor < 1:
-            raise ValueError(f"`pyramid_factor` must be between 0 and 1, got {self.pyramid_factor}.")
-        for name, count in (("thresholds", 3), ("nms_thresholds", 4)):
-            values = getattr(self, name)
-            if len(values) != count or not all(0 <= value <= 1 for value in values):
-                raise ValueError(f"`{name}` must be {count} numbers from 0 to 1, got {values}.")
-        for name in ("batch_size", "crop_batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        check_unknown(type(self), kwargs)
+        with refused(self.model_type):
+            super().__init__(**kwargs)
+        check_base_settings(self)
 
 
 class EmoLlamaFaceDetector(PreTrainedModel):

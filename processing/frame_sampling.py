@@ -1,6 +1,6 @@
 """Chooses a few frames of a clip."""
 
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +11,7 @@ from PIL import Image
 from .clip import Clip, TimesChangedError
 from .frame_indices import count_at_rate, evenly_in_time, evenly_spaced
 from .media_source import UnreadableMediaError
+from .setting_checks import check_choice, check_integer, check_number
 from .video_loading import VideoSource, open_clip
 
 Strategy: TypeAlias = Literal["uniform", "fps", "face"]
@@ -20,6 +21,7 @@ ON_ERROR: tuple[OnError, ...] = ("raise", "partial")
 HasFace: TypeAlias = Callable[[list[Image.Image]], Sequence[bool]]
 
 CANDIDATES_PER_FRAME = 4  # frames searched for a face, for each frame wanted
+RATES = (1e-6, 1e6)  # frames a second, the least and the most
 FACE_BATCH = 8  # candidate frames in memory at a time
 
 
@@ -128,16 +130,14 @@ def check_sampling(
     video_fps: float | None = None,
 ) -> None:
     """Raise `ValueError` if a setting of [`sample_frames`] is none of its choices or out of range."""
-    if strategy not in STRATEGIES:
-        raise ValueError(f"`strategy` is {strategy!r}. Choose 'uniform', 'fps' or 'face'.")
-    if on_error not in ON_ERROR:
-        raise ValueError(f"`on_error` is {on_error!r}. Choose 'raise' or 'partial'.")
+    check_choice("strategy", strategy, STRATEGIES)
+    check_choice("on_error", on_error, ON_ERROR)
     for name, count in (("num_frames", num_frames), ("max_frames", max_frames)):
-        if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
-            raise ValueError(f"`{name}` is {count!r}. Give a whole number from 1 up.")
+        if count is not None:
+            check_integer(name, count, 1, sys.maxsize)
     for name, rate in (("fps", fps), ("video_fps", video_fps)):
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"`{name}` is {rate!r}. Give a number of frames a second above 0.")
+        if rate is not None:
+            check_number(name, rate, *RATES)
 
 
 def frames_at(

@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from transformers.image_processing_utils import BatchFeature
-from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, SizeDict
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, PILImageResampling, SizeDict
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.processing_utils import ImagesKwargs
 from transformers.utils import TensorType
 
 from .image_loading import load_image
+from .setting_checks import (
+    check_flag,
+    check_integer,
+    check_number,
+    check_numbers,
+    check_size,
+    check_unknown,
+    refused,
+)
+
+FLAGS = {"do_convert_rgb", "do_resize", "do_rescale", "do_normalize", "do_pad", "do_center_crop", "default_to_square"}
 
 LONGEST_PADDED = 4096  # pixels a side, of a 16 megapixel square: larger ones are scaled down before they are padded
 
@@ -49,6 +60,17 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
     face_std = IMAGENET_DEFAULT_STD
     valid_kwargs = EmoLlamaImageProcessorKwargs
     model_input_names = ["pixel_values", "face_pixel_values", "face_mask"]
+    settings_name = "image_processor"  # in errors: what a processor calls it
+
+    def __init__(self, **kwargs: Any) -> None:
+        check_unknown(type(self), kwargs)
+        with refused(self.settings_name):
+            super().__init__(**kwargs)
+            check_pixels({name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__})
+
+    def _validate_preprocess_kwargs(self, **kwargs: Any) -> None:
+        check_pixels(kwargs)
+        super()._validate_preprocess_kwargs(**kwargs)
 
     def _prepare_images_structure(self, images: Any, expected_ndims: int = 3) -> list[Image.Image]:
         return [load_image(image) for image in _flatten(images)]
@@ -100,6 +122,22 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
                 "face_mask": mask["face_mask"],
             }
         )
+
+
+def check_pixels(settings: Mapping[str, Any]) -> None:
+    """Raise `ValueError` if a setting of how pictures become pixels is not of its type or out of its range."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name in given.keys() & FLAGS:
+        check_flag(name, given[name])
+    for name in given.keys() & {"size", "crop_size", "face_size"}:
+        check_size(name, given[name], stretched=name == "face_size")
+    for name, least in (("image_mean", -1e3), ("face_mean", -1e3), ("image_std", 1e-6), ("face_std", 1e-6)):
+        if name in given:
+            check_numbers(name, given[name], 3, least, 1e3)
+    if "resample" in given:
+        check_integer("resample", given["resample"], 0, max(PILImageResampling))
+    if "rescale_factor" in given:
+        check_number("rescale_factor", given["rescale_factor"], -1e3, 1e3)
 
 
 def _flatten(images: Any) -> list[Any]:

@@ -1,11 +1,12 @@
 """Processor of EmoLlama: pictures, clips and chats to model inputs."""
 
 import copy
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, TypeAlias, cast
+from dataclasses import asdict, fields
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from transformers import AddedToken, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
@@ -21,14 +22,20 @@ from .face_detection import EmoLlamaFaceDetector
 from .face_finder import FaceFinder, FaceSettings
 from .image_loading import load_image
 from .image_processing_emo_llama import EmoLlamaImageProcessor, EmoLlamaImageProcessorKwargs
+from .loading_report import loading_problem
 from .old_settings import FLAT, PARTS, with_parts
 from .prompt_settings import PromptSettings
 from .prompts import CHAT_TEMPLATE, Attributes, defuse, defuse_chat
+from .setting_checks import check_flag, check_integer, check_mapping, check_number, check_text, refused
 from .video_processing_emo_llama import EmoLlamaVideoProcessor, EmoLlamaVideoProcessorKwargs, clip_metadata
 from .visual import Visual
 from .visual_order import VisualsInOrder, in_text_order
 
 FACE_DETECTOR_FOLDER = "face_detector"
+TEMPERATURES = (1e-3, 1e3)  # beyond them all probabilities are 0 and 1, or the same
+MOST_TOKENS_PER_FRAME = 10_000
+
+Settings = TypeVar("Settings", FaceSettings, PromptSettings)
 
 Expanded: TypeAlias = tuple[list[str], list[list[dict[str, Any]]]]
 """Texts with visual tokens, and where in each what took the place of which placeholder."""
@@ -110,10 +117,20 @@ class EmoLlamaProcessor(ProcessorMixin):
         video_token: str = "<video>",
         label_temperature: float = 1.0,
     ) -> None:
-        if not label_temperature > 0:
-            raise ValueError(f"`label_temperature` must be above 0, got {label_temperature}.")
-        self.faces = FaceFinder(face_detector, FaceSettings(**faces) if isinstance(faces, dict) else faces)
-        self.prompt = PromptSettings(**prompt) if isinstance(prompt, dict) else prompt or PromptSettings()
+        check_number("label_temperature", label_temperature, *TEMPERATURES)
+        check_integer("tokens_per_frame", tokens_per_frame, 1, MOST_TOKENS_PER_FRAME)
+        check_text("image_token", image_token)
+        check_text("video_token", video_token)
+        if image_token == video_token:
+            raise ValueError(f"`image_token` and `video_token` must differ, got {image_token!r} for both.")
+        named = chat_template if isinstance(chat_template, Mapping) else {"": chat_template}  # there may be several
+        for name, template in named.items():
+            if template is not None:
+                check_text(f"chat_template{name and f'[{name!r}]'}", template)
+        for name, part in (("tokenizer", tokenizer), ("qformer_tokenizer", qformer_tokenizer)):
+            check_number(f"{name}.model_max_length", part.model_max_length, 1, math.inf)
+        self.faces = FaceFinder(face_detector, _settings("faces", FaceSettings, faces))
+        self.prompt = _settings("prompt", PromptSettings, prompt)
         self.tokens_per_frame = tokens_per_frame
         self.image_token = image_token
         self.video_token = video_token
@@ -398,7 +415,8 @@ class EmoLlamaProcessor(ProcessorMixin):
         there by their names alone (`face_choice="all"`) or in their part (`faces={"face_choice": "all"}`), and files
         in which they have no parts are read as well.
         """
-        saved, kwargs = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        with refused("processor_config.json"):
+            saved, kwargs = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
         given = {name: kwargs.pop(name) for name in FLAT & kwargs.keys()}
         for part in ("faces", "prompt"):
             if isinstance(kwargs.get(part), dict):
@@ -420,17 +438,19 @@ class EmoLlamaProcessor(ProcessorMixin):
             cls._load_tokenizer_from_pretrained("tokenizer", name, subfolder=subfolder, **kwargs),
             cls._load_tokenizer_from_pretrained("qformer_tokenizer", name, subfolder=subfolder, **kwargs),
             # Not from its file, since files from before there was a video processor have none.
-            EmoLlamaVideoProcessor.from_dict(settings.get("video_processor", {}), **kwargs),
+            EmoLlamaVideoProcessor.from_dict(settings.get("video_processor") or {}, **kwargs),
         ]
-        if not settings.pop("face_detector", False):
+        has_detector = settings.pop("face_detector", False)
+        check_flag("face_detector", has_detector)
+        if not has_detector:
             return arguments
         folder = os.path.join(subfolder, FACE_DETECTOR_FOLDER)
         beside = os.path.join(name, folder)
         if os.path.isdir(beside):  # as a subfolder it would be taken for part of a PEFT adapter above it
-            return [*arguments, EmoLlamaFaceDetector.from_pretrained(beside)]
+            return [*arguments, _detector(beside)]
         hub = ("cache_dir", "force_download", "local_files_only", "token", "revision")
         hub_kwargs = {key: kwargs[key] for key in hub if key in kwargs}
-        return [*arguments, EmoLlamaFaceDetector.from_pretrained(name, subfolder=folder, **hub_kwargs)]
+        return [*arguments, _detector(name, subfolder=folder, **hub_kwargs)]
 
     def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
         """Raise `TypeError` for a part of the wrong class."""
@@ -447,6 +467,33 @@ class EmoLlamaProcessor(ProcessorMixin):
             return MultiModalData()
         count = len(image_sizes)
         return MultiModalData(num_image_tokens=[self.tokens_per_frame] * count, num_image_patches=[1] * count)
+
+
+def _settings(name: str, kind: type[Settings], given: Any) -> Settings:
+    """A part's settings from themselves, their names and values, or `None` for the defaults."""
+    if isinstance(given, kind):
+        return given
+    if given is None:
+        return kind()
+    check_mapping(name, given)
+    known = [field.name for field in fields(cast(Any, kind))]
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise ValueError(f"`{name}` has {', '.join(map(repr, unknown))}, but its settings are {', '.join(known)}.")
+    return kind(**given)
+
+
+def _detector(name: str | os.PathLike[str], **kwargs: Any) -> EmoLlamaFaceDetector:
+    """A face detector, all of it from its files: one that is random in part finds faces anywhere, or nowhere."""
+    detector, report = EmoLlamaFaceDetector.from_pretrained(
+        name, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+    )
+    problem = loading_problem(report)
+    if problem is None and not all(weights.isfinite().all() for weights in detector.parameters()):
+        problem = "the weights have NaN or infinite numbers: get a whole copy"
+    if problem is not None:
+        raise ValueError(f"`face_detector` cannot be loaded: {problem}.")
+    return cast(EmoLlamaFaceDetector, detector)
 
 
 __all__ = ["EmoLlamaProcessor"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from .prompts import ATTRIBUTE_PHRASES, ATTRIBUTE_TEMPLATE, Attributes, attribute_sentence, check_wording, turn_of
-from .setting_checks import check_choice, check_number
+from .setting_checks import check_choice, check_flag, check_mapping, check_number, check_text
 
 QuestionGuide: TypeAlias = Literal["turn", "latest"]
 QUESTION_GUIDES: tuple[QuestionGuide, ...] = ("turn", "latest")
@@ -44,6 +44,10 @@ class PromptSettings:
 
     def __post_init__(self) -> None:
         check_choice("question_guide", self.question_guide, QUESTION_GUIDES)
+        check_text("user_prefix", self.user_prefix)
+        check_text("assistant_prefix", self.assistant_prefix)
+        check_flag("use_attributes", self.use_attributes)
+        check_mapping("attribute_phrases", self.attribute_phrases)
         check_wording(self.attribute_template, self.attribute_phrases)
         check_number("attribute_threshold", self.attribute_threshold, 0, math.inf)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from string import Formatter
 from typing import Any, TypeAlias
 
 Attributes: TypeAlias = Mapping[str, str | tuple[str, float]]
@@ -88,10 +89,10 @@ def check_wording(template: str, phrases: Mapping[str, str]) -> None:
     wordings += [(f"attribute_phrases[{name!r}]", phrase, "value") for name, phrase in phrases.items()]
     for argument, wording, field in wordings:
         try:
-            filled = wording.format(**{field: "\0"})
-        except (ValueError, LookupError, AttributeError):
-            filled = ""
-        if "\0" not in filled:
+            places = {tuple(place) for _, *place in Formatter().parse(wording) if place[0] is not None}
+        except (ValueError, TypeError):
+            places = set()
+        if places != {(field, "", None)}:  # a width, say, could make a sentence of any length
             raise ValueError(
                 f"`{argument}` must be a text with {{{field}}} in it and no other braces, got {wording!r}."
             )

@@ -16,10 +16,12 @@ from transformers.video_utils import VideoInput, VideoMetadata
 
 from .frame_sampling import HasFace, OnError, SampledFrames, Strategy, check_sampling, sample_frames
 from .image_processing_emo_llama import EmoLlamaImageProcessor
+from .setting_checks import check_flag, check_integer, refused
 from .video_loading import VideoSource
 from .visual import Visual
 from .visual_order import per_text_clips
 
+MOST_FRAMES = 10_000  # of a clip, unless all are asked for
 SAMPLING = ("strategy", "num_frames", "fps", "max_frames", "on_error")
 
 
@@ -72,10 +74,15 @@ class EmoLlamaVideoProcessor(EmoLlamaImageProcessor, BaseVideoProcessor):
     _auto_class = None  # not the image processor's
     valid_kwargs = EmoLlamaVideoProcessorKwargs
     model_input_names = ["pixel_values", "frame_counts"]
+    settings_name = "video_processor"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_sampling(**{name: getattr(self, name) for name in SAMPLING})
+        with refused(self.settings_name):
+            check_sampling(**{name: getattr(self, name) for name in SAMPLING})
+            check_integer("num_frames", self.num_frames, 1, MOST_FRAMES)
+            check_flag("do_sample_frames", self.do_sample_frames)
+            check_flag("return_metadata", self.return_metadata)
 
     def preprocess(self, videos: VideoInput, **kwargs: Any) -> BatchFeature:
         """

@@ -127,6 +127,36 @@ def test_a_wheel_converts_from_the_command_line(folder, weights, tmp_path):
     assert all(torch.equal(converted[name], tensor) for name, tensor in weights.items())
 
 
+def test_a_wheel_writes_nothing_outside_its_folder(folder, weights, tmp_path):
+    """Its members' folders are left out, whatever they are."""
+    wheel = tmp_path / "deep" / "wheel.whl"
+    wheel.parent.mkdir()
+    mark = tmp_path / "escaped.pt"
+    with zipfile.ZipFile(wheel, "w") as file:
+        for net in LAYERS:
+            file.write(folder / f"{net}.pt", f"../../{net}.pt")
+        for name in ("../escaped.pt", "../../../../../../../../" + str(mark), str(mark), "..\\escaped.pt", ".."):
+            file.writestr(name, "not to be written")
+    before = set(tmp_path.rglob("*"))
+    convert_mtcnn(wheel, tmp_path / "out")
+    out = {tmp_path / "out", tmp_path / "out" / "config.json", tmp_path / "out" / "model.safetensors"}
+    assert set(tmp_path.rglob("*")) == before | out
+    converted = EmoLlamaFaceDetector.from_pretrained(tmp_path / "out").state_dict()
+    assert all(torch.equal(converted[name], tensor) for name, tensor in weights.items())
+
+
+def test_a_wheel_that_unpacks_to_too_much_is_refused(folder, tmp_path):
+    wheel = tmp_path / "wheel.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as file:
+        for net in LAYERS:
+            file.write(folder / f"{net}.pt", f"{net}.pt")
+        file.writestr("bomb.pt", bytes(2**26 + 1))
+    assert wheel.stat().st_size < 2**22
+    with pytest.raises(ConversionError, match=r"'bomb\.pt' of 67108865 bytes"):
+        convert_mtcnn(wheel, tmp_path / "out")
+    assert_nothing_written(tmp_path)
+
+
 def test_weights_without_a_licence_convert(folder, tmp_path):
     (folder / "LICENSE.md").unlink()
     convert_mtcnn(folder, tmp_path / "out")

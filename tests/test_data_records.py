@@ -40,6 +40,24 @@ def test_llava_json_and_json_lines(tmp_path, lines):
     assert records[1].row == (f"{file}:2" if lines else f"{file}[1]")
 
 
+@pytest.mark.parametrize("layout", ["llava", "table"])
+def test_rows_may_name_files_anywhere(tmp_path, layout):
+    """By design: whoever writes a data set's file says where its pictures are."""
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    folder = tmp_path / "data" / "set"
+    folder.mkdir(parents=True)
+    paths = [str(tmp_path / "a.png"), "../../a.png"]
+    if layout == "llava":
+        file = folder / "d.json"
+        file.write_text(json.dumps([{"image": path, "conversations": TURNS, "emotion": "joy"} for path in paths]))
+    else:
+        file = folder / "d.csv"
+        file.write_text("\n".join(["image,emotion", *(f"{path},joy" for path in paths)]))
+    for record in Records(file):
+        with open(record.visual, "rb") as picture:
+            assert picture.read() == PICTURE
+
+
 @pytest.mark.parametrize("piece", [1, 7, 64])
 def test_json_arrays_are_read_in_pieces(tmp_path, monkeypatch, piece):
     monkeypatch.setattr(llava, "READ_SIZE", piece)

@@ -15,6 +15,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
 from ..chat_message import ChatMessage, VisualKind
+from ..checkpoint_checks import check_fit
 from ..closed_set import check_finite, check_labels, closed_prompt, label_scores
 from ..input_error import InputError
 from ..processing.frame_sampling import frames_at
@@ -79,6 +80,7 @@ class EmotionChatPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         if self.processor is None:
             raise InputError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
+        check_fit(self.model, self.processor)
         if self.processor.faces.detector is not None:
             self.processor.faces.detector.to(self.device)
 

@@ -37,6 +37,9 @@ class Records:
     """
     A data set, read anew from disk each time it is iterated; nothing but the row at hand is in memory.
 
+    Rows name files as their author wrote them, by absolute paths and by such that lead out of the folder (`../`) too,
+    and these are read: give only data sets of people whom you would let choose files of yours.
+
     Args:
         path (`str` or `Path`): the data set's folder or file.
         layout (`str`, *optional*):

@@ -66,7 +66,8 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
         check_unknown(type(self), kwargs)
         with refused(self.settings_name):
             super().__init__(**kwargs)
-            check_pixels({name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__})
+            settings = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
+            check_pixels(settings, needed=("size", "face_size", "face_mean", "face_std"))
 
     def _validate_preprocess_kwargs(self, **kwargs: Any) -> None:
         check_pixels(kwargs)
@@ -124,9 +125,15 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
         )
 
 
-def check_pixels(settings: Mapping[str, Any]) -> None:
-    """Raise `ValueError` if a setting of how pictures become pixels is not of its type or out of its range."""
-    given = {name: value for name, value in settings.items() if value is not None}
+def check_pixels(settings: Mapping[str, Any], needed: Sequence[str] = ()) -> None:
+    """
+    Raise `ValueError` if a setting of how pictures become pixels is not of its type or out of its range.
+
+    Args:
+        settings (`dict`): those of [`EmoLlamaImageProcessorKwargs`], and others, which are not looked at.
+        needed (`list[str]`, *optional*): those that may not be `None`.
+    """
+    given = {name: value for name, value in settings.items() if value is not None or name in needed}
     for name in given.keys() & FLAGS:
         check_flag(name, given[name])
     for name in given.keys() & {"size", "crop_size", "face_size"}:

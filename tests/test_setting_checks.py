@@ -77,6 +77,8 @@ def test_modeling_and_processing_have_the_same_checks():
         (PromptSettings, {"attribute_template": "{attributes:>99999999}"}, "`attribute_template` must be a text"),
         (EmoLlamaImageProcessor, {"size": {"height": 224, "width": 10**6}}, "`size.width` must be a whole .* to 4096"),
         (EmoLlamaImageProcessor, {"face_size": {"height": 224}}, "`face_size` must be a `height` and a `width`"),
+        (EmoLlamaImageProcessor, {"face_size": None}, "`face_size` must be a `height` and a `width`, got None"),
+        (EmoLlamaImageProcessor, {"face_mean": None}, "`face_mean` must be 3 numbers .*, got None"),
         (EmoLlamaImageProcessor, {"image_std": [1, 1, 0]}, "`image_std` must be 3 numbers"),
         (EmoLlamaImageProcessor, {"do_resize": "yes"}, "`do_resize` must be true or false"),
         (EmoLlamaImageProcessor, {"resample": 99}, "`resample`"),

@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 from emo_llama_hf.command_line import main as cli
 from emo_llama_hf.command_line.model_options import ModelOptions
 from media import clip, numbered
+from test_isolation import serving
 
 SAMPLES = Path(__file__).parent / "samples"
 ASTRONAUT, HOPPER, COFFEE = (str(SAMPLES / name) for name in ("astronaut.png", "grace_hopper.jpg", "coffee.png"))
@@ -150,6 +151,18 @@ def test_annotated_people(run, tmp_path, tiny):
     results = [json.loads(line) for line in lines]
     assert [Path(result["annotated"]).name for result in results[:2]] == ["both.png", "both-2.png"]
     assert (tmp_path / "out" / "both.png").read_bytes() != (tmp_path / "out" / "both-2.png").read_bytes()
+
+
+def test_urls_of_this_machine_only_if_allowed(run, monkeypatch):
+    content = Path(ASTRONAUT).read_bytes()
+    with serving(content) as (address, asked):
+        code, lines, _ = run("analyze", f"{address}/a.png", *SHORT)
+        assert code == 1 and "no public address" in lines[0] and not asked
+        code, lines, _ = run("analyze", f"{address}/a.png", "--allow-private", *SHORT)
+        assert code == 0 and asked == ["/a.png"]
+        monkeypatch.setattr(sys, "stdin", io.StringIO("Why?\n"))
+        assert run("chat", f"{address}/b.png", "--allow-private", "--max-new-tokens", "2")[0] == 0
+        assert asked[1:] == ["/b.png"]
 
 
 def test_a_folder_that_cannot_be_written(run, tmp_path):

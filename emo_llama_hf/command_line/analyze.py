@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from PIL import Image
 from tqdm.auto import tqdm
 
-from ..chat.pipeline import EmotionChatPipeline
-from ..chat.result import EmotionResult
 from ..input_error import InputError
+from ..processing.media_limits import MediaLimits
 from ..whole_file import whole_file
 from .model_options import ModelOptions
-from .options import BatchSize, Labels, MaxNewTokens, NoAttributes
+from .options import AllowPrivate, BatchSize, Labels, MaxNewTokens, NoAttributes
 
 
 def analyze(
@@ -27,6 +27,7 @@ def analyze(
     batch_size: BatchSize = 1,
     max_new_tokens: MaxNewTokens = None,
     no_attributes: NoAttributes = False,
+    allow_private: AllowPrivate = False,
     json_lines: Annotated[bool, typer.Option("--json", help="print one JSON object a line")] = False,
     save_annotated: Annotated[
         Path | None, typer.Option(metavar="DIR", help="save pictures with what was found")
@@ -34,7 +35,8 @@ def analyze(
 ) -> int:
     """Tell the perceived emotion in photos and videos."""
     pipe = model.pipeline()
-    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size}
+    limits = MediaLimits(allow_private=allow_private)
+    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size, "limits": limits}
     if question is not None:
         settings["question"] = question
     if labels is not None:
@@ -55,7 +57,10 @@ def analyze(
         for person in result if isinstance(result, list) else [result]:
             failed += "error" in person
             if "error" not in person and save_annotated is not None:
-                person = {**person, "annotated": str(_save_annotated(pipe, file, person, save_annotated))}
+                person = {
+                    **person,
+                    "annotated": str(_save_annotated(pipe.annotate(file, person, limits), file, save_annotated)),
+                }
             with progress.external_write_mode():
                 print(json.dumps({"file": file, **person}) if json_lines else _describe(file, person), flush=True)
     if failed:
@@ -82,9 +87,8 @@ def _describe(file: str, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _save_annotated(pipe: EmotionChatPipeline, file: str, result: EmotionResult, folder: Path) -> Path:
+def _save_annotated(drawn: Image.Image | list[Image.Image], file: str, folder: Path) -> Path:
     """Save an annotated picture as PNG, a clip's frames as GIF; a name that is taken gets a number."""
-    drawn = pipe.annotate(file, result)
     suffix = ".gif" if isinstance(drawn, list) else ".png"
     stem = re.sub(r"[^\w.-]", "_", Path(file).stem)[:100] or "picture"  # of a URL, say
     path, number = folder / f"{stem}{suffix}", 1

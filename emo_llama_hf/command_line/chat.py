@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 from transformers import TextStreamer
 
+from ..chat.questions import fetched
 from ..input_error import InputError
 from ..processing.media_kind import is_video
+from ..processing.media_limits import MediaLimits, media_limits
 from .model_options import ModelOptions
-from .options import MaxNewTokens
+from .options import AllowPrivate, MaxNewTokens
 
 LONGEST_ANSWER = 256  # tokens
 
@@ -18,15 +20,17 @@ def chat(
     model: ModelOptions,
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="photo or video (default: asked for)")] = None,
     max_new_tokens: MaxNewTokens = None,
+    allow_private: AllowPrivate = False,
 ) -> int:
     """Talk about a photo or video."""
     pipe = model.pipeline()
     file = file or _ask("Photo or video: ")
     if not file:
         return 0
-    kind = "video" if is_video(file) else "image"
     try:
-        visual = pipe.processor.load_visual(file, kind == "video")
+        with media_limits(MediaLimits(allow_private=allow_private)), fetched(file) as source:
+            kind = "video" if is_video(source) else "image"
+            visual = pipe.processor.load_visual(source, kind == "video")
         [visual] = pipe.processor.faces.find([visual], split=False)
     except ValueError as error:  # damaged, or without a face where the processor wants one
         raise InputError(str(error)) from error

@@ -37,6 +37,9 @@ BatchSize: TypeAlias = Annotated[int, typer.Option(min=1, metavar="N", help="pic
 NoAttributes: TypeAlias = Annotated[
     bool, typer.Option("--no-attributes", help="leave perceived age, gender and race out")
 ]
+AllowPrivate: TypeAlias = Annotated[
+    bool, typer.Option("--allow-private", help="fetch URLs of this machine and of the local network too")
+]
 Labels: TypeAlias = Annotated[
     CommaList | None,
     typer.Option(parser=comma_list, metavar="a,b", help="label set, separated by commas (default: the model's)"),

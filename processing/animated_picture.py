@@ -7,7 +7,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from .clip import Clip
-from .image_loading import load_image
+from .image_loading import check_pixel_count, load_image
+from .media_limits import current_limits
 from .media_source import UnreadableMediaError
 
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")  # further images in other formats are pages, thumbnails, depth maps
@@ -27,7 +28,7 @@ class AnimatedPicture(Clip):
         partial (`bool`): whether the readable part of a damaged picture will do.
 
     Raises:
-        `UnreadableMediaError`: no frame can be read, or one cannot and not `partial`.
+        `UnreadableMediaError`: no frame can be read, one cannot and not `partial`, or beyond a limit of pixels.
     """
 
     backend = "pillow"
@@ -53,13 +54,29 @@ class AnimatedPicture(Clip):
             return [0]
         durations: list[int] = []
         try:
-            for number in range(picture.n_frames):  # type: ignore[attr-defined]
+            count = picture.n_frames  # type: ignore[attr-defined]
+            for number in range(count):
                 picture.seek(number)
+                self._check_work(picture.size, count)  # of each frame: a GIF's canvas may grow
                 picture.load()
                 stated = picture.info.get("duration", 0)
                 durations.append(stated if stated > SHORTEST_FRAME else DEFAULT_FRAME)
+        except UnreadableMediaError:
+            raise
         except Exception as error:  # Pillow's decoders raise all kinds on malformed data
             self._report(f"frame {len(durations)} cannot be decoded ({error})", error)
         if not durations:
             raise UnreadableMediaError(f"`video` has no frame that can be read: {self.problem}. Get a whole copy.")
         return durations
+
+    @staticmethod
+    def _check_work(size: tuple[int, int], count: int) -> None:
+        check_pixel_count(*size, "video")
+        limit = current_limits().max_animation_pixels
+        width, height = size
+        if width * height * count > limit:
+            raise UnreadableMediaError(
+                f"`video` has {count} frames of {width}×{height} pixels, together more than the {limit} that "
+                "`max_animation_pixels` of `MediaLimits` allows. Shrink or cut it, or raise that limit if you trust the "
+                "file."
+            )

@@ -5,9 +5,17 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .media_source import MediaSource, UnreadableMediaError, open_media
+
+
+# Formats in which Pillow knows a picture by its signature; others it may see in any bytes.
+PICTURE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+
+
+class RefusedPictureError(UnreadableMediaError):
+    """By its signature the file is a picture, but Pillow does not open it, or it has too many pixels."""
 
 
 def load_image(image: MediaSource | Image.Image | np.ndarray | torch.Tensor, argument: str = "image") -> Image.Image:
@@ -62,22 +70,49 @@ def open_picture(file: BinaryIO, argument: str) -> Image.Image | None:
         argument (`str`): name that error messages give the picture.
 
     Raises:
-        `UnreadableMediaError`: more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        `RefusedPictureError`:
+            More pixels than `PIL.Image.MAX_IMAGE_PIXELS`, or the signature of a picture, but Pillow does not open it:
+            damaged, cut off, or with a part that Pillow refuses, such as text of megabytes.
     """
     try:
         picture = Image.open(file)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableMediaError(_bomb_message(argument)) from error
-    except Exception:  # Pillow's parsers raise all kinds on what is malformed or no picture
-        return None
-    check_pixel_count(picture.width, picture.height, argument)  # Pillow itself only warns up to twice the limit
+        raise RefusedPictureError(_bomb_message(argument)) from error
+    except Exception as error:  # Pillow's parsers raise all kinds on what is malformed or no picture
+        kind = _signed_format(file)
+        if kind is None:
+            return None
+        reason = "" if isinstance(error, UnidentifiedImageError) else f": {error}"  # which only names the file object
+        raise RefusedPictureError(
+            f"`{argument}` is a damaged or cut-off picture, or one that Pillow refuses ({kind}{reason}). Get a whole "
+            "copy of the file, or save it anew without its metadata."
+        ) from error
+    if _too_many_pixels(picture.width, picture.height):  # Pillow itself only warns up to twice the limit
+        raise RefusedPictureError(_bomb_message(argument))
     return picture
+
+
+def _signed_format(file: BinaryIO) -> str | None:
+    """The format of a picture by its signature alone, as Pillow's plugins that are installed know it."""
+    file.seek(0)
+    prefix = file.read(16)
+    if prefix[4:8] == b"ftyp" and prefix[8:12] not in (b"avif", b"avis"):
+        return None  # MP4 and its kin; `mif1` is also how HEIC begins
+    for kind in PICTURE_FORMATS:
+        _, accepts = Image.OPEN.get(kind, (None, None))
+        if accepts is not None and accepts(prefix) is True:  # a text says what is not installed
+            return kind
+    return None
 
 
 def check_pixel_count(width: int, height: int, argument: str) -> None:
     """Raise `UnreadableMediaError` for pictures beyond Pillow's limit."""
-    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+    if _too_many_pixels(width, height):
         raise UnreadableMediaError(_bomb_message(argument))
+
+
+def _too_many_pixels(width: int, height: int) -> bool:
+    return Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
 
 
 def _decode(image: Image.Image, argument: str) -> Image.Image:

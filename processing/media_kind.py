@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from .animated_picture import ANIMATED_FORMATS
-from .image_loading import open_picture
+from .image_loading import RefusedPictureError, open_picture
 from .media_source import open_media
 
 
@@ -18,7 +18,8 @@ def is_video(source: Any, argument: str = "source") -> bool:
     Args:
         source (`VideoSource`):
             Whatever [`load_image`] or [`sample_frames`] takes. A list of frames or a 4-D array is a clip; files, URLs
-            and bytes are opened, since an extension may lie; an unreadable one is what its name says.
+            and bytes are opened, since an extension may lie. What begins like a picture is one, also where it cannot
+            be read; of other files that cannot be read, the name tells.
         argument (`str`, *optional*, defaults to `"source"`): name of the caller's argument, for error messages.
 
     Raises:
@@ -35,6 +36,8 @@ def is_video(source: Any, argument: str = "source") -> bool:
             picture = open_picture(file, argument)
             if picture is not None:
                 return picture.format in ANIMATED_FORMATS and getattr(picture, "is_animated", False)
+    except RefusedPictureError:
+        return False
     except (OSError, ValueError):
         pass  # whoever reads it says what is wrong
     if not isinstance(source, (str, os.PathLike)):

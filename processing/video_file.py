@@ -1,12 +1,14 @@
 """A clip in a video file, read with FFmpeg through PyAV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from fractions import Fraction
 from itertools import dropwhile, islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -54,6 +56,10 @@ class VideoFile(Clip):
     def __init__(self, file: BinaryIO, partial: bool) -> None:
         super().__init__(partial)
         self._file = file
+        self._closed = False
+        self._stream: VideoStream  # only while its container is open
+        self._demuxer: Generator[Packet[Any], None, None] | None = None
+        self._parallel = not partial  # decoding frames in parallel blurs which packet was at fault
         self._pts: list[int | None] = []  # of each packet, in decoding order
         self._sources: list[tuple[int, int]] | None  # (keyframe, packet) of each frame; None where times are decoded
         self._open()
@@ -65,6 +71,15 @@ class VideoFile(Clip):
             raise
 
     def close(self) -> None:
+        self._closed = True
+        self._close_container()
+
+    def _close_container(self) -> None:
+        """Close the container and let go of what points into it: FFmpeg frees it, whoever still holds it."""
+        if self._demuxer is not None:
+            self._demuxer.close()
+            self._demuxer = None
+        vars(self).pop("_stream", None)
         self._container.close()
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
@@ -173,12 +188,15 @@ class VideoFile(Clip):
     # -- packets and frames
 
     def _open(self) -> None:
+        if self._closed:
+            raise ValueError("`video` is closed. Read its frames inside the `with` block of `open_clip`.")
         self._file.seek(0)
         try:
             self._container = av.open(
                 _Nameless(self._file),
                 "r",
                 metadata_errors="replace",
+                options=_pixel_limit(),  # for the frames decoded to find out what is in the file
                 container_options={"protocol_whitelist": "none"},  # a playlist must not open other files or addresses
             )
         except av.FFmpegError as error:
@@ -191,18 +209,19 @@ class VideoFile(Clip):
         except UnreadableMediaError:
             self.close()
             raise
-        # Decoding frames in parallel blurs which packet was at fault, and takes sound ones down with it.
-        self._stream.thread_type = "SLICE" if self._partial else "AUTO"
+        self._stream.thread_type = "AUTO" if self._parallel else "SLICE"
+        self._stream.codec_context.options = _pixel_limit()
 
     def _rewind(self) -> None:
         """Open the file afresh: unlike seeking to the start, this works in every container."""
-        self.close()
+        self._close_container()
         self._open()
 
     def _packets(self, *streams: VideoStream) -> "Iterator[Packet[Any]]":
         """The packets of these streams, or of all, from where the container stands."""
         try:
-            for packet in self._container.demux(*streams):
+            self._demuxer = cast("Generator[Packet[Any], None, None]", self._container.demux(*streams))
+            for packet in self._demuxer:
                 if packet.size:  # AVI marks repeated frames with empty packets, which to a decoder mean the end
                     yield packet
         except IndexError:
@@ -246,11 +265,19 @@ class VideoFile(Clip):
         yield from self._decode(None)
 
     def _decode(self, packet: "Packet[Any] | None") -> list[VideoFrame]:
+        if self._closed:
+            raise ValueError("`video` is closed. Read its frames inside the `with` block of `open_clip`.")
         try:
-            return self._stream.decode(packet)
+            frames = self._stream.decode(packet)
         except av.FFmpegError as error:
-            self._report(f"a frame cannot be decoded ({error.strerror})", error)
+            reason = error.strerror
+            if isinstance(error, av.ArgumentError):
+                reason += f", perhaps more pixels than PIL.Image.MAX_IMAGE_PIXELS, {Image.MAX_IMAGE_PIXELS}, allows"
+            self._report(f"a frame cannot be decoded ({reason})", error)
             return []
+        for frame in frames:
+            check_pixel_count(frame.width, frame.height, "video")
+        return frames
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
@@ -279,9 +306,33 @@ def _picture(frame: VideoFrame) -> Image.Image:
     """The frame as RGB, upright as its display matrix says, transparent parts on white."""
     has_alpha = any(component.is_alpha for component in frame.format.components)
     image = load_image(frame.to_ndarray(format="rgba" if has_alpha else "rgb24"), "video")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix = _without_icc_profile(frame).side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return image
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]  # type: ignore[call-overload]
     signs = tuple(int(np.sign(x)) for x in (a, b, c, d))
     return image.transpose(UPRIGHT[signs]) if signs in UPRIGHT else image
+
+
+def _without_icc_profile(frame: VideoFrame) -> VideoFrame:
+    """
+    The same frame without its colour profile, whose name is freed twice, with a crash, after a look at `side_data`.
+
+    PyAV takes the dictionary of a side data entry for its own, and the frame frees it too; in FFmpeg's decoders the
+    profile of a PNG is the only entry that has one.
+    """
+    graph = Graph()
+    graph.threads = 1
+    nodes = (
+        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)),
+        graph.add("sidedata", "mode=delete:type=ICC_PROFILE"),
+        graph.add("buffersink"),
+    )
+    graph.link_nodes(*nodes).configure()
+    graph.push(frame)
+    return cast(VideoFrame, graph.pull())
+
+
+def _pixel_limit() -> dict[str, str]:
+    """FFmpeg's option that refuses frames beyond Pillow's limit before they are allocated."""
+    return {} if Image.MAX_IMAGE_PIXELS is None else {"max_pixels": str(Image.MAX_IMAGE_PIXELS)}

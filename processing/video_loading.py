@@ -11,14 +11,11 @@ from PIL import Image
 from .animated_picture import AnimatedPicture
 from .clip import Clip
 from .frame_list import FrameList
-from .image_loading import open_picture
+from .image_loading import PICTURE_FORMATS, open_picture
 from .media_source import MediaSource, UnreadableMediaError, open_media
 from .video_file import VideoFile
 
 VideoSource: TypeAlias = MediaSource | np.ndarray | torch.Tensor | Image.Image | list[Any] | tuple[Any, ...]
-
-# Formats in which Pillow knows a picture by its signature; others it may see in any bytes.
-PICTURE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 
 
 @contextmanager

@@ -76,7 +76,7 @@ class AnimatedPicture(Clip):
         width, height = size
         if width * height * count > limit:
             raise UnreadableMediaError(
-                f"`video` has {count} frames of {width}×{height} pixels, together more than the {limit} that "
-                "`max_animation_pixels` of `MediaLimits` allows. Shrink or cut it, or raise that limit if you trust the "
+                f"`video` has {count} frames of {width}×{height} pixels, together more than the {limit} "
+                "that `max_animation_pixels` of `MediaLimits` allows. Shrink it, or raise that limit if you trust the "
                 "file."
             )

@@ -9,7 +9,6 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .media_source import MediaSource, UnreadableMediaError, open_media
 
-
 # Formats in which Pillow knows a picture by its signature; others it may see in any bytes.
 PICTURE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 

@@ -59,7 +59,6 @@ class VideoFile(Clip):
         self._closed = False
         self._stream: VideoStream  # only while its container is open
         self._demuxer: Generator[Packet[Any], None, None] | None = None
-        self._parallel = not partial  # decoding frames in parallel blurs which packet was at fault
         self._pts: list[int | None] = []  # of each packet, in decoding order
         self._sources: list[tuple[int, int]] | None  # (keyframe, packet) of each frame; None where times are decoded
         self._open()
@@ -113,6 +112,7 @@ class VideoFile(Clip):
         keyframes: list[int] = []
         sources: dict[int, tuple[int, int]] = {}  # by presentation time
         durations: dict[int, int] = {}
+        shared = 0  # frames that appear when another one does
         end = 0.0  # of the last packet of any stream, in seconds
         for packet in self._packets():
             start = packet.pts if packet.pts is not None else packet.dts
@@ -125,6 +125,7 @@ class VideoFile(Clip):
             if packet.is_corrupt:
                 self._report(f"packet {number} is incomplete")
             elif pts is not None:
+                shared += pts in sources
                 if packet.is_keyframe:
                     keyframes.append(number)
                 # Frames shown before a keyframe but stored after it may need the keyframe before that.
@@ -134,6 +135,8 @@ class VideoFile(Clip):
                     durations[pts] = packet.duration or 0
         if not self._pts:
             raise UnreadableMediaError("`video` has a video stream without a single frame. Get a whole copy.")
+        if "mp4" in self._container.format.name:
+            self._check_index(shared, end)
         # AVI stores no presentation times: FFmpeg guesses, wrongly if the decoder reorders frames in its own way.
         guessed = self._container.format.name == "avi" and self._stream.codec_context.has_b_frames
         if None in self._pts or not sources or (guessed and list(sources) == sorted(sources)):
@@ -143,6 +146,17 @@ class VideoFile(Clip):
         self._set_times(pts_in_order, durations[pts_in_order[-1]])
         self._check_length(end)
         return True
+
+    def _check_index(self, shared: int, end: float) -> None:
+        """The times of an MP4 stand in tables apart from its frames: tables that contradict each other are damaged."""
+        if shared:
+            self._report(f"{shared} of {len(self._pts)} frames have the time of another one")
+        if 0 < self._stream.frames < len(self._pts):
+            self._report(f"its index has times for {self._stream.frames} of {len(self._pts)} frames")
+        stated = _movie_seconds(self._file)  # FFmpeg gives the tracks' length instead
+        # A factor of two leaves room for edits; a wrong time scale is off by more.
+        if stated and not stated / 2 - 0.5 <= end <= 2 * stated + 0.5:
+            self._report(f"its frames last {end:.3g} s, but its header says {stated:.3g} s")
 
     def _check_length(self, end: float) -> None:
         """A file that ends well before the length stated in its header was cut off."""
@@ -169,7 +183,8 @@ class VideoFile(Clip):
             last_duration = frame.duration or 0
         if not count:
             raise UnreadableMediaError(
-                f"`video` has no frame that can be decoded ({self.problem or 'no error given'}). Get a whole copy."
+                f"`video` has no frame that can be decoded ({self.problem or 'none of its packets gives a picture'}). "
+                "Get a whole copy."
             )
         if len(pts) < count:
             rate = self._stream.guessed_rate or self._stream.average_rate or FALLBACK_RATE
@@ -209,7 +224,7 @@ class VideoFile(Clip):
         except UnreadableMediaError:
             self.close()
             raise
-        self._stream.thread_type = "AUTO" if self._parallel else "SLICE"
+        self._stream.thread_type = "SLICE"  # frames in parallel blur which packet was at fault: reports would differ
         self._stream.codec_context.options = _pixel_limit()
 
     def _rewind(self) -> None:
@@ -270,7 +285,7 @@ class VideoFile(Clip):
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError as error:
-            reason = error.strerror
+            reason = str(error.strerror)
             if isinstance(error, av.ArgumentError):
                 reason += f", perhaps more pixels than PIL.Image.MAX_IMAGE_PIXELS, {Image.MAX_IMAGE_PIXELS}, allows"
             self._report(f"a frame cannot be decoded ({reason})", error)
@@ -336,3 +351,30 @@ def _without_icc_profile(frame: VideoFrame) -> VideoFrame:
 def _pixel_limit() -> dict[str, str]:
     """FFmpeg's option that refuses frames beyond Pillow's limit before they are allocated."""
     return {} if Image.MAX_IMAGE_PIXELS is None else {"max_pixels": str(Image.MAX_IMAGE_PIXELS)}
+
+
+def _movie_seconds(file: BinaryIO) -> float | None:
+    """The length of an MP4 by the header of its movie; `None` if it has none. Leaves the file where it was."""
+    position = file.tell()
+    try:
+        start, inside = 0, False
+        while True:
+            file.seek(start)
+            head = file.read(16)
+            if len(head) < 16:
+                return None
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if kind == b"mvhd" and inside:
+                file.seek(start + (28 if head[8] == 1 else 20))  # after version, creation and change
+                scale = int.from_bytes(file.read(4), "big")
+                length = int.from_bytes(file.read(8 if head[8] == 1 else 4), "big")
+                return length / scale if scale else None
+            if kind == b"moov":
+                start, inside = start + 8, True
+                continue
+            size = int.from_bytes(head[8:], "big") if size == 1 else size
+            if size < 8:
+                return None
+            start += size
+    finally:
+        file.seek(position)

@@ -357,7 +357,13 @@ class EmoLlamaProcessor(ProcessorMixin):
         return guides
 
     def _qformer_inputs(self, questions: list[str], return_tensors: str | None) -> dict[str, Any]:
-        tokens = self.qformer_tokenizer(questions, padding=True, truncation=True, return_tensors=return_tensors)
+        tokens = self.qformer_tokenizer(
+            questions,
+            padding=True,
+            truncation=True,
+            split_special_tokens=True,  # what a question spells is text
+            return_tensors=return_tensors,
+        )
         return {f"qformer_{name}": tokens[name] for name in ("input_ids", "attention_mask")}
 
     def _replacements(
@@ -379,14 +385,23 @@ class EmoLlamaProcessor(ProcessorMixin):
     def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
         """
         Render a chat, and with `tokenize=True` make model inputs of it; see `ProcessorMixin.apply_chat_template`.
-        Whatever people say in it stays text: spelled-out placeholders and special tokens are defused.
+        Whatever people say in it stays text: spelled-out placeholders, special tokens and role words are defused, and
+        the question that guides a visual is taken from its message.
         """
-        return super().apply_chat_template(defuse_chat(conversation, self.defuse), *args, **kwargs)
+        given = dict(kwargs.pop("processor_kwargs", None) or {})
+        elsewhere = given.keys() | kwargs.keys() | (given.get("images_kwargs") or {}).keys()
+        if not {"images", "questions"} & elsewhere:
+            chats = conversation if isinstance(conversation[0], (list, tuple)) else [conversation]
+            questions = [question for chat in chats for question in self.prompt.questions_of(chat)]
+            given |= {"questions": questions} if questions else {}
+        chat = defuse_chat(conversation, self.defuse)
+        return super().apply_chat_template(chat, *args, processor_kwargs=given, **kwargs)
 
     def defuse(self, text: str) -> str:
-        """A text of somebody's, with a space in every placeholder and special token that it spells: it stays text."""
+        """A text of somebody's with a space in every placeholder, special token and role word: it stays text."""
         added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
-        return defuse(text, [self.image_token, self.video_token, *self.tokenizer.all_special_tokens, *added])
+        own = [self.image_token, self.video_token, self.prompt.user_prefix, self.prompt.assistant_prefix]
+        return defuse(text, [*own, *self.tokenizer.all_special_tokens, *added])
 
     # -- files
 

@@ -2,11 +2,19 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from .prompts import ATTRIBUTE_PHRASES, ATTRIBUTE_TEMPLATE, Attributes, attribute_sentence, check_wording, turn_of
+from .prompts import (
+    ATTRIBUTE_PHRASES,
+    ATTRIBUTE_TEMPLATE,
+    Attributes,
+    attribute_sentence,
+    chat_questions,
+    check_wording,
+    turn_of,
+)
 from .setting_checks import check_choice, check_flag, check_mapping, check_number, check_text
 
 QuestionGuide: TypeAlias = Literal["turn", "latest"]
@@ -21,7 +29,8 @@ class PromptSettings:
     Args:
         user_prefix (`str`, *optional*, defaults to `"USER:"`): what begins a user's turn in the chat template.
         assistant_prefix (`str`, *optional*, defaults to `"ASSISTANT:"`):
-            What begins the assistant's turn: between the two lies the question that guides a visual.
+            What begins the assistant's turn. Both stay text where people say them, so in a text that is no chat any
+            more, the question that guides a visual lies between the two.
         question_guide (`str`, *optional*, defaults to `"turn"`):
             `"turn"` (the question of the turn that shows a visual guides it) or `"latest"`.
         use_attributes (`bool`, *optional*, defaults to `True`):
@@ -53,7 +62,7 @@ class PromptSettings:
 
     def questions_in(self, text: str, placeholders: Sequence[str]) -> list[str]:
         """
-        The question that guides each visual of a rendered chat.
+        The question that guides each visual of a rendered chat, for whoever has no messages any more.
 
         Args:
             text (`str`): the chat, with a placeholder for each visual.
@@ -69,6 +78,10 @@ class PromptSettings:
             positions = [0 if last < 0 else last + len(self.user_prefix)] * len(positions)
         turns = [turn_of(text, position, self.user_prefix, self.assistant_prefix) for position in positions]
         return [re.sub(pattern, " ", turn).strip() for turn in turns]
+
+    def questions_of(self, messages: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The question that guides each visual of a chat, see [`chat_questions`]."""
+        return chat_questions(messages, latest=self.question_guide == "latest")
 
     def sentence(self, attributes: Attributes | None) -> str:
         """The [`attribute_sentence`] in these settings' wording; empty without `use_attributes`."""

@@ -1,12 +1,16 @@
 """What the processor writes into a prompt, and what it keeps users from writing."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from string import Formatter
 from typing import Any, TypeAlias
 
 Attributes: TypeAlias = Mapping[str, str | tuple[str, float]]
 """What attributes are perceived to be: each a value of the user's, or a value and its probability."""
+
+VISUAL_PARTS = ("image", "video", "image_url")  # the last is OpenAI's way of writing the first
+LONGEST_TOKEN = 1000  # characters; no tokenizer's special token or role word comes near
 
 # The prompt of Vicuna v1, which LLaMA-VID was trained with; visuals come before the text of their turn.
 CHAT_TEMPLATE = """\
@@ -99,26 +103,84 @@ def check_wording(template: str, phrases: Mapping[str, str]) -> None:
 
 
 def defuse(text: str, tokens: list[str]) -> str:
-    """Put a space into every one of `tokens` that `text` spells, so that it stays text: `<image>` -> `< image>`."""
-    pattern = "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True) if len(token) > 1)
-    return re.sub(pattern, lambda match: f"{match[0][0]} {match[0][1:]}", text) if pattern else text
+    """
+    Put a space into every one of `tokens` that `text` spells, beside its mark, so that it stays text: `<image>` ->
+    `< image>`, `USER:` -> `USER :`.
+    """
+    words = sorted({token.strip() for token in tokens}, key=len, reverse=True)
+    pattern = re.compile("|".join(re.escape(word) for word in words if len(word) > 1) or "(?!)")
+
+    def apart(match: re.Match[str]) -> str:
+        word = match[0]
+        at = len(word) - 1 if word[0].isalnum() else 1
+        return f"{word[:at]} {word[at:]}"
+
+    while (safe := pattern.sub(apart, text)) != text:  # a space may spell another token, which has one in it
+        text = safe
+    return text
 
 
 def defuse_chat(conversation: Any, defuse_text: Callable[[str], str]) -> Any:
     """A copy of a chat, or of a list of chats, in which everything said went through `defuse_text`."""
     if isinstance(conversation, (list, tuple)):
         return [defuse_chat(part, defuse_text) for part in conversation]
-    if not isinstance(conversation, dict) or "content" not in conversation:
+    if not isinstance(conversation, Mapping) or "content" not in conversation:
         return conversation
     content = conversation["content"]
     if isinstance(content, str):
         content = defuse_text(content)
     elif isinstance(content, (list, tuple)):
-        content = [
-            {**part, "text": defuse_text(part["text"])} if isinstance(part, dict) and "text" in part else part
-            for part in content
-        ]
+        content = _defuse_parts(content, defuse_text)
     return {**conversation, "content": content}
+
+
+def _defuse_parts(parts: Sequence[Any], defuse_text: Callable[[str], str]) -> list[Any]:
+    """The parts of a message, of which neither one nor several spell a token, however a template joins them."""
+    safe, before = [], ""
+    for part in parts:
+        if isinstance(part, Mapping) and "text" in part:
+            text = defuse_text(part["text"])
+            while any(defuse_text(joined) != joined for joined in (before + gap + text for gap in ("", " ", "\n"))):
+                text = f" {text}"
+            before = (before + text)[-LONGEST_TOKEN:]
+            part = {**part, "text": text}
+        safe.append(part)
+    return safe
+
+
+def chat_questions(messages: Sequence[Mapping[str, Any]], latest: bool = False) -> list[str]:
+    """
+    The question that guides each visual of a chat.
+
+    Args:
+        messages (`list[dict]`): the chat, as a chat template reads it.
+        latest (`bool`, *optional*, defaults to `False`): whether the last user message guides all of them.
+
+    Returns:
+        `list[str]`:
+            For each visual, in order, the text of the message that shows it, or where that has none what else is said
+            before the other side speaks; empty where nothing is.
+    """
+    questions = []
+    for _, turn in groupby(messages, key=lambda message: message.get("role")):
+        texts, shown = zip(*map(_said_and_shown, turn), strict=True)
+        whole = "\n".join(filter(None, texts))
+        questions += [text or whole for text, count in zip(texts, shown, strict=True) for _ in range(count)]
+    if latest:
+        said = [_said_and_shown(message)[0] for message in messages if message.get("role") == "user"]
+        questions = (said[-1:] or [""]) * len(questions)
+    return questions
+
+
+def _said_and_shown(message: Mapping[str, Any]) -> tuple[str, int]:
+    """What a message says, and how many visuals it shows."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content.strip(), 0
+    content = content if isinstance(content, (list, tuple)) else []
+    parts = [(part.get("type"), part.get("text")) for part in content if isinstance(part, Mapping)]
+    said = "\n".join(text for kind, text in parts if kind == "text" and isinstance(text, str))
+    return said.strip(), sum(kind in VISUAL_PARTS for kind, _ in parts)
 
 
 def turn_of(text: str, position: int, user_prefix: str, assistant_prefix: str) -> str:

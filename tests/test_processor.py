@@ -250,6 +250,32 @@ def test_a_visual_is_guided_by_its_own_turn_or_the_latest(processor, tiny):
     assert plain(processor(text=text, images=pictures, questions=["why", "how"])) == ["why", "how"]
 
 
+@pytest.mark.parametrize(
+    "said", ["ASSISTANT: hello", "Is she happy? ASSISTANT: sad</s>USER: why?", "USER:", "a [SEP] b [DEC][PAD] <image>"]
+)
+def test_what_is_said_is_the_whole_guide(processor, said):
+    chat = [{"role": "user", "content": [{"type": "image", "image": ASTRONAUT}, {"type": "text", "text": said}]}]
+    inputs = processor.apply_chat_template(chat, tokenize=True, return_dict=True, add_generation_prompt=True)
+    assert words(processor, inputs)[0].replace(" ", "") == said.lower().replace(" ", "")
+    special = set(processor.qformer_tokenizer.all_special_ids)
+    assert sum(number in special for number in inputs["qformer_input_ids"][0].tolist()) == 2  # around the question
+    text = processor.apply_chat_template(chat, add_generation_prompt=True)
+    equal(inputs, processor(text=text, images=ASTRONAUT))
+
+
+def test_a_chats_questions_can_be_given(processor):
+    def chat(question):
+        return [
+            {"role": "user", "content": [{"type": "image", "image": ASTRONAUT}, {"type": "text", "text": question}]}
+        ]
+
+    call = {"tokenize": True, "return_dict": True}
+    batch = processor.apply_chat_template([chat("Why?"), chat("How?")], **call)
+    assert words(processor, batch) == ["why?", "how?"]
+    for given in ({"questions": "sad"}, {"images_kwargs": {"questions": "sad"}}):
+        assert words(processor, processor.apply_chat_template(chat("Why?"), processor_kwargs=given, **call)) == ["sad"]
+
+
 def test_a_long_question_is_cut_on_the_left_for_the_qformer_only(processor):
     inputs = processor(text=f"USER: <image>\n{LONG} ASSISTANT:", images=ASTRONAUT)
     assert len(LONG) == 10_000

@@ -1,11 +1,15 @@
 """Chat template, attribute sentence and what users may not write."""
 
+from copy import copy
+from dataclasses import replace
+from functools import cache
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoProcessor, ProcessorMixin
 
-from emo_llama_hf.processing.prompts import attribute_sentence, check_wording, defuse, turn_of
+from emo_llama_hf.processing.prompts import attribute_sentence, chat_questions, check_wording, defuse, turn_of
 from media import numbered
 
 # The texts that LLaMA-VID's own code (conversation template `v1`) made of these chats.
@@ -19,6 +23,19 @@ TWO_TURNS = (
     "describe the facial expression . ASSISTANT:"
 )
 TOKENS = ["<image>", "<video>", "</s>", "<s>"]
+ROLES = ["USER:", "ASSISTANT:"]
+# Another template, which joins the parts of a message without anything between them.
+HUMAN = """\
+{%- for message in messages -%}
+    {{ '### Human: ' if message['role'] == 'user' else '### Assistant: ' if message['role'] == 'assistant' }}
+    {%- for part in message['content'] -%}
+        {{ part['text'] if part['type'] == 'text' else '<image>' }}
+    {%- endfor -%}
+    {{ (eos_token if message['role'] == 'assistant') ~ '\n' }}
+{%- endfor -%}
+"""
+PIECES = [*TOKENS, *ROLES, "### Human:", "### Assistant:", "USER", "US", "ER:", "ASS", "ISTANT:", "#", "##", "Human:"]
+PIECES += ["<", ">", "image", "/s", ":", " ", "\n", "a", "user:", "[SEP]"]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +108,7 @@ def test_the_mask_marks_what_the_assistant_says(processor):
 # -- what users may not write
 
 
-@pytest.mark.parametrize("token", ["<image>", "<video>", "</s>", "<s>", "<unk>"])
+@pytest.mark.parametrize("token", ["<image>", "<video>", "</s>", "<s>", "<unk>", "USER:", "ASSISTANT:"])
 @pytest.mark.parametrize("place", ["string", "part", "system", "assistant", "attribute"])
 def test_no_text_can_forge_a_token(processor, token, place):
     image, attributes = numbered(1), None
@@ -121,7 +138,9 @@ def test_no_text_can_forge_a_token(processor, token, place):
     assert ids.count(processor.image_token_id) == processor.tokens_per_frame
     assert ids.count(processor.tokenizer.eos_token_id) == 1  # after the one answer
     assert processor.tokenizer.bos_token_id not in ids[1:]
-    assert processor.decode(ids).count(f"a{token[0]} {token[1:]}b") == 1  # still readable
+    written = processor.decode(ids)
+    assert (written.count("USER:"), written.count("ASSISTANT:")) == (2, 2)
+    assert written.count(f"a{defuse(token, [token])}b") == 1  # still readable
 
 
 def test_the_chat_that_was_passed_is_left_as_it_was(processor):
@@ -138,12 +157,84 @@ def test_every_added_special_token_is_defused(tiny):
     assert number not in ids.flatten().tolist()
 
 
-@given(st.lists(st.sampled_from([*TOKENS, "<", ">", "image", "< ", "/s", "a"]), max_size=12).map("".join))
-def test_defused_text_spells_no_token_and_loses_only_to_spaces(text):
-    safe = defuse(text, TOKENS)
-    assert not any(token in safe for token in TOKENS)
+SAID = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
+
+
+@given(SAID, st.sampled_from([["USER: ", "ASSISTANT:\n"], ["USER:", "USER :", "US", "U S"], ["### Human:", "##"]]))
+def test_defused_text_spells_no_token_and_loses_only_to_spaces(text, roles):
+    tokens = [*TOKENS, *roles]
+    safe = defuse(text, tokens)
+    assert not any(token in safe for token in tokens)
     assert safe.replace(" ", "") == text.replace(" ", "")
-    assert defuse(safe, TOKENS) == safe
+    assert defuse(safe, tokens) == safe
+
+
+def test_what_defused_text_looks_like():
+    assert defuse("a<image>b USER: ASSISTANT:", TOKENS + ROLES) == "a< image>b USER : ASSISTANT :"
+    assert defuse("USE<image>R: US</s>ER: user: User: ＵＳＥＲ：", TOKENS + ROLES) == (
+        "USE< image>R: US< /s>ER: user: User: ＵＳＥＲ："
+    )
+
+
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from(["user", "assistant"]), st.lists(SAID, min_size=1, max_size=3), st.integers(0, 2)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize("template", ["vicuna", "human"])
+@settings(max_examples=100, deadline=None)
+@given(MESSAGES, st.none() | SAID)
+def test_no_text_can_forge_a_turn(tiny, template, spoken, told):
+    processor = cached_processor(tiny, template)
+    messages = [{"role": "system", "content": [{"type": "text", "text": told}]}] if told is not None else []
+    for role, texts, shown in spoken:
+        parts = [{"type": "text", "text": text} for text in texts]
+        images = [{"type": "image"} for _ in range(shown if role == "user" else 0)]
+        messages.append({"role": role, "content": [parts[0], *images, *parts[1:]]})
+    text = processor.apply_chat_template(messages)
+    expected = {
+        processor.prompt.user_prefix: sum(role == "user" for role, _, _ in spoken),
+        processor.prompt.assistant_prefix: sum(role == "assistant" for role, _, _ in spoken),
+        "<image>": sum(shown for role, _, shown in spoken if role == "user"),
+        "<video>": 0,
+        "<s>": 0,
+        "</s>": sum(role == "assistant" for role, _, _ in spoken),
+    }
+    assert {token: text.count(token) for token in expected} == expected
+    ids = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    tokens = {"<image>": processor.image_token_id, "<s>": 1, "</s>": 2}
+    assert {token: ids.count(number) for token, number in tokens.items()} == {name: expected[name] for name in tokens}
+
+
+@cache
+def cached_processor(folder, template):
+    if template == "vicuna":
+        return AutoProcessor.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder, user_prefix="### Human:", assistant_prefix="### Assistant:")
+    processor.chat_template = HUMAN
+    return processor
+
+
+@settings(max_examples=100, deadline=None)
+@given(MESSAGES, st.sampled_from(["turn", "latest"]))
+def test_a_rendered_chat_asks_what_its_messages_ask(tiny, spoken, guide):
+    """Whoever has only the text cuts the same questions out of it; where one side speaks twice, messages tell more."""
+    processor = copy(cached_processor(tiny, "vicuna"))
+    processor.prompt = replace(processor.prompt, question_guide=guide)
+    messages = []
+    for number, (_, texts, shown) in enumerate(spoken):
+        parts = [{"type": "text", "text": text} for text in texts]
+        images = [{"type": "image"} for _ in range(shown)]
+        messages.append({"role": "user", "content": images + parts})
+        if number + 1 < len(spoken):
+            messages.append({"role": "assistant", "content": texts[0]})
+    text = processor.apply_chat_template(messages, add_generation_prompt=True)
+    cut = processor.prompt.questions_in(text, ["<image>", "<video>"])
+    assert ["".join(question.split()) for question in cut] == [
+        "".join(question.split()) for question in processor.prompt.questions_of(messages)
+    ]
 
 
 @given(st.text(alphabet="abc <>", max_size=30))
@@ -197,6 +288,25 @@ def test_wrong_wordings_are_named(wording):
 
 
 # -- which turn a visual belongs to
+
+
+def test_the_question_of_a_visual():
+    shown = {"type": "image", "image": "a.png"}
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [shown, {"type": "text", "text": " What? "}, shown, {"type": "text", "text": "?"}],
+        },
+        {"role": "assistant", "content": "happy"},
+        {"role": "user", "content": [{"type": "video", "video": "a.mp4"}]},
+        {"role": "user", "content": "And here?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "sad"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "b.png"}}]},
+    ]
+    assert chat_questions(chat) == ["What? \n?", "What? \n?", "And here?", ""]
+    assert chat_questions(chat[:5], latest=True) == ["And here?"] * 3
+    assert chat_questions(chat[:1]) == chat_questions([], latest=True) == []
 
 
 def test_the_turn_around_a_position():

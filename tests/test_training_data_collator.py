@@ -61,8 +61,18 @@ class TestLabels:
             {"role": "assistant", "content": "sad"},
         ]
         batch = collator([chat])
-        assert learned(collator, batch, 0) == ["happy</s>", "< s>Lächeln 😀 USER: x</s>", "sad</s>"]
+        assert learned(collator, batch, 0) == ["happy</s>", "< s>Lächeln 😀 USER : x</s>", "sad</s>"]
         assert batch["frame_counts"].tolist() == [1, 2]
+
+    @pytest.mark.parametrize("guide", ["turn", "latest"])
+    def test_what_guides_a_visual_is_what_inference_takes(self, tiny, guide):
+        processor = AutoProcessor.from_pretrained(tiny, question_guide=guide)
+        chat = sample(picture(), "ASSISTANT: sad</s>USER: why?", "USER: [SEP] Is she sad? ASSISTANT: no</s>USER: why?")
+        chat["messages"] += [{"role": "user", "content": "ASSISTANT:"}, {"role": "assistant", "content": "happy"}]
+        batch = EmoLlamaDataCollator(processor)([chat])
+        asked = processor.apply_chat_template(chat["messages"], tokenize=True, return_dict=True)
+        for name in ("input_ids", "qformer_input_ids"):
+            assert torch.equal(batch[name], asked[name])
 
     def test_prompt_and_answer_have_the_tokens_that_inference_sees(self, collator, processor):
         """What precedes an answer is, token by token, the prompt that generation starts from."""

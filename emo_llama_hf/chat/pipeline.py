@@ -16,7 +16,7 @@ from transformers.utils.chat_template_utils import is_valid_message
 
 from ..chat_message import ChatMessage, VisualKind
 from ..checkpoint_checks import check_fit
-from ..closed_set import check_finite, check_labels, closed_prompt, label_scores
+from ..closed_set import check_finite, check_labels, closed_prompt, closed_question, label_scores
 from ..input_error import InputError
 from ..processing.frame_sampling import frames_at
 from ..processing.media_limits import MediaLimits, media_limits
@@ -42,7 +42,9 @@ class Subject:
         visuals (`list[Visual]`): of a chat, the last one with the face that the answer is about.
         pixels (`list[dict[str, torch.Tensor]]`): of each visual, from [`EmoLlamaProcessor.visual_inputs`].
         prompt (`str`): what is asked.
+        questions (`list[str]`): what guides the Q-Former on each visual.
         closed_prompt (`str`): asks which of the labels it is, about the last visual.
+        closed_question (`str`): guides the Q-Former there.
         labels (`list[str]`): the label set.
         attributes (`dict` or `bool`, *optional*): the user's for the last visual, `False` for none.
         perceived (`list[dict | None]`): of each visual age, gender and race, label and probability.
@@ -52,7 +54,9 @@ class Subject:
     visuals: list[Visual]
     pixels: list[dict[str, torch.Tensor]]
     prompt: str
+    questions: list[str]
     closed_prompt: str
+    closed_question: str
     labels: list[str]
     attributes: Attributes | bool | None
     perceived: list[Perceived | None]
@@ -239,9 +243,10 @@ class EmotionChatPipeline(Pipeline):
             self.processor.load_visual(source, is_clip, **(sampling if is_clip else {}))
             for source, is_clip in visual_sources(messages)
         ]
-        prompt = self._prompt(messages)
+        prompt, questions = self._prompt(messages), self.processor.prompt.questions_of(messages)
         # Here a wrong input costs no other one of its batch the answer.
-        self.processor.text_inputs([prompt], visuals, attributes=[None] * (len(visuals) - 1) + [attributes or None])
+        told = [None] * (len(visuals) - 1) + [attributes or None]
+        self.processor.text_inputs([prompt], visuals, questions, told)
         earlier, last = self.processor.faces.find(visuals[:-1], split=False), visuals[-1]
         kind: VisualKind = "video" if last.is_video else "image"
         closed = closed_prompt(self.processor, kind, labels)
@@ -251,7 +256,9 @@ class EmotionChatPipeline(Pipeline):
                 visuals=[*earlier, visual],
                 pixels=[*pixels, self._pixels(visual)],
                 prompt=prompt,
+                questions=questions,
                 closed_prompt=closed,
+                closed_question=closed_question(kind, labels),
                 labels=labels,
                 attributes=attributes,
                 perceived=[None] * len(visuals),
@@ -298,6 +305,7 @@ class EmotionChatPipeline(Pipeline):
         attributes = [_written(subject) for subject in subjects]
         text, embeds, features = self._read(
             [subject.prompt for subject in subjects],
+            [question for subject in subjects for question in subject.questions],
             [subject.visuals for subject in subjects],
             [subject.pixels for subject in subjects],
             attributes,
@@ -312,7 +320,8 @@ class EmotionChatPipeline(Pipeline):
                 [{**_without(subject.pixels[-1], "pixel_values"), "vision_features": part[-len(last[0].frames) :]}]
                 for subject, part, last in zip(subjects, features, lasts, strict=True)
             ]
-            _, closed_embeds, _ = self._read(prompts, lasts, seen, last_attributes)
+            closed = [subject.closed_question for subject in subjects]
+            _, closed_embeds, _ = self._read(prompts, closed, lasts, seen, last_attributes)
         scores = label_scores(
             self.model, self.processor, prompts, lasts, closed_embeds, subjects[0].labels, last_attributes
         ).tolist()
@@ -327,6 +336,7 @@ class EmotionChatPipeline(Pipeline):
     def _read(
         self,
         prompts: list[str],
+        questions: list[str],
         visuals: list[list[Visual]],
         pixels: list[list[dict[str, torch.Tensor]]],
         attributes: Sequence[Sequence[Attributes | None]],
@@ -335,7 +345,8 @@ class EmotionChatPipeline(Pipeline):
         text = self.processor.text_inputs(
             prompts,
             [visual for row in visuals for visual in row],
-            attributes=[values for row in attributes for values in row],
+            questions,
+            [values for row in attributes for values in row],
             return_tensors="pt",
             padding=True,
             padding_side="left",

@@ -4,8 +4,9 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from ..chat_message import VisualKind
 from ..closed_set.label_scores import label_scores
-from ..closed_set.question import closed_prompt
+from ..closed_set.question import closed_prompt, closed_question
 from ..data.sample import Sample
 from ..data.samples import last_visual
 from .data_collator import EmoLlamaDataCollator
@@ -33,10 +34,12 @@ def closed_set_scores(
     processor = collator.processor
     shown = [last_visual(processor, sample) for sample in samples]
     visuals, attributes = [visual for visual, _ in shown], [values for _, values in shown]
-    prompts = [closed_prompt(processor, "video" if visual.is_video else "image", labels) for visual in visuals]
+    kinds: list[VisualKind] = ["video" if visual.is_video else "image" for visual in visuals]
+    prompts = [closed_prompt(processor, kind, labels) for kind in kinds]
     inputs = processor.text_inputs(
         prompts,
         visuals,
+        questions=[closed_question(kind, labels) for kind in kinds],
         attributes=attributes,
         padding=True,
         padding_side="right",

@@ -11,7 +11,7 @@ from ..data.sample import Sample
 from ..data.samples import attributes_of, load_visuals
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
-from ..processing.prompts import defuse
+from ..processing.prompts import defuse_chat
 from ..processing.visual import Visual
 from .feature_cache import FeatureCache
 
@@ -56,7 +56,8 @@ class EmoLlamaDataCollator:
         """
         loaded = [load_visuals(self.processor, sample) for sample in samples]
         visuals = [visual for row in loaded for visual in row]
-        texts, answers = self.render([sample["messages"] for sample in samples])
+        chats = [sample["messages"] for sample in samples]
+        texts, answers = self.render(chats)
         written = [
             values
             for sample, row in zip(samples, loaded, strict=True)
@@ -65,6 +66,7 @@ class EmoLlamaDataCollator:
         tokens = self.processor.text_inputs(
             texts,
             visuals,
+            questions=[question for chat in chats for question in self.processor.prompt.questions_of(chat)],
             attributes=written,
             padding=True,
             padding_side="right",
@@ -106,9 +108,8 @@ class EmoLlamaDataCollator:
             `InputError`: no chat has an answer, or the chat template does not mark it.
         """
         processor = self.processor
-        special = [processor.image_token, processor.video_token, *processor.tokenizer.all_special_tokens]
         texts, spans = render_jinja_template(
-            [[_as_text(message, special) for message in messages] for messages in conversations],
+            defuse_chat([list(map(_without_sources, chat)) for chat in conversations], processor.defuse),
             chat_template=processor.chat_template,
             return_assistant_tokens_mask=True,
             **processor.tokenizer.special_tokens_map,
@@ -170,13 +171,9 @@ def moved(spans: list[tuple[int, int]], replacements: list[dict[str, Any]]) -> l
     return [(position(start), position(end)) for start, end in spans]
 
 
-def _as_text(message: ChatMessage, special: list[str]) -> ChatMessage:
-    """A message as the template needs it: without sources, and with spelled-out special tokens defused."""
+def _without_sources(message: ChatMessage) -> ChatMessage:
+    """A message as the template needs it."""
     content = message["content"]
     if isinstance(content, str):
-        return {**message, "content": defuse(content, special)}
-    parts = [
-        {"type": "text", "text": defuse(part["text"], special)} if part["type"] == "text" else {"type": part["type"]}
-        for part in content
-    ]
-    return {**message, "content": parts}
+        return message
+    return {**message, "content": [part if part["type"] == "text" else {"type": part["type"]} for part in content]}

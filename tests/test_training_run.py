@@ -191,10 +191,6 @@ class TestWhatLearns:
 
 
 class TestModes:
-    def test_gradient_checkpointing_changes_no_loss(self, run, finished, tmp_path):
-        run(tmp_path, {"gradient_checkpointing": True}, {"augment": True})
-        assert close(history(tmp_path, "loss"), history(finished[1], "loss"))
-
     def test_accumulated_batches_are_one_large_batch(self, run, tmp_path):
         for name, settings in {
             "large": {},

@@ -130,6 +130,17 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
         elif isinstance(module, EmoLlamaFourierPosition):
             init.normal_(module.frequencies)
 
+    def enable_input_require_grads(self) -> None:
+        """
+        Let gradients flow from the language model's embeddings, which adapters in its layers need where these are
+        recomputed. Only there: vision encoder and face prior would keep a graph that nothing learns from.
+        """
+        self.base_model.language_model.enable_input_require_grads()
+
+    def disable_input_require_grads(self) -> None:
+        """Take [`~EmoLlamaPreTrainedModel.enable_input_require_grads`] back."""
+        self.base_model.language_model.disable_input_require_grads()
+
     @torch.no_grad()
     def perceived_attributes(
         self, faces: EmoLlamaFacePriorOutput, face_mask: torch.Tensor, frame_counts: torch.Tensor

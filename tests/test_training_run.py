@@ -19,6 +19,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.trainer_pt_utils import AcceleratorConfig
 
 import training_run
+from emo_llama_hf import load_model
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training.trainable_parts import PARTS
@@ -191,10 +192,6 @@ class TestWhatLearns:
 
 
 class TestModes:
-    def test_gradient_checkpointing_changes_no_loss(self, run, finished, tmp_path):
-        run(tmp_path, {"gradient_checkpointing": True}, {"augment": True})
-        assert close(history(tmp_path, "loss"), history(finished[1], "loss"))
-
     def test_accumulated_batches_are_one_large_batch(self, run, tmp_path):
         for name, settings in {
             "large": {},
@@ -203,12 +200,26 @@ class TestModes:
             run(tmp_path / name, {"max_steps": 3, **settings}, {"lora_dropout": 0.0})
         assert close(history(tmp_path / "small", "loss"), history(tmp_path / "large", "loss"))
 
-    def test_bfloat16_learns_in_float32(self, run, tmp_path):
-        trainer = run(tmp_path, {"bf16": True, "max_steps": 6}, {"dtype": "bfloat16"})
-        kinds = {(p.requires_grad, p.dtype) for p in trainer.model.parameters()}
-        assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
+    @pytest.mark.parametrize("full", [False, True], ids=["lora", "full"])
+    @pytest.mark.parametrize("stored", ["float16", "bfloat16", pytest.param("float32", marks=pytest.mark.slow)])
+    def test_bf16_on_weights_of_any_type(self, run, base, tmp_path, stored, full):
+        """What learns does so in float32; a full model is saved as its base was, and what is frozen loses nothing."""
+        parts = [part for part in PARTS if part != "vision"]
+        tuning = {"dtype": stored, **({"lora_rank": 0, "parts": parts} if full else {})}
+        trainer = run(tmp_path, {"bf16": True, "max_steps": 4, "eval_steps": 4, "save_steps": 4}, tuning)
+        frozen = {"float16": torch.float32 if full else torch.bfloat16}.get(stored, getattr(torch, stored))
+        kinds = {(value.requires_grad, value.dtype) for value in trainer.model.parameters()}
+        assert kinds == {(True, torch.float32), (False, frozen)}
         losses = [value for _, _, value in history(tmp_path, "loss")]
-        assert losses[-1] < losses[0] - 0.1
+        assert all(math.isfinite(value) for value in losses) and losses[-1] < losses[0] - 0.1
+        if full:
+            saved = load_model(str(tmp_path))[0].state_dict()
+            before = base().to(getattr(torch, stored)).state_dict()
+            assert all(value.dtype == before[name].dtype for name, value in saved.items())
+            changed = {name.split(".")[1] for name, value in saved.items() if not value.equal(before[name])}
+            assert changed >= {"language_model", "face_prior", "qformer"} and "vision_model" not in changed
+        else:
+            assert {value.dtype for value in _weights(tmp_path).values()} == {torch.float32}
 
     def test_half_precision_does_not_learn_in_itself(self, run, tmp_path):
         with pytest.raises(ValueError, match=r"`--bf16` .* or `--dtype float32`"):

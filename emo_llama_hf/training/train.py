@@ -1,10 +1,10 @@
 """A fine-tuning run from samples to a saved, evaluated model."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import copy
 
 import torch
-from torch import nn
 from tqdm.auto import tqdm
 from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -21,6 +21,7 @@ from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .feature_cache import FeatureCache, fill_cache
 from .loss_curve import LossCurveCallback
+from .precision import prepare_precision, weights_in
 from .trainable_parts import make_trainable
 from .trainer import EmoLlamaTrainer
 from .training_arguments import EmoLlamaTrainingArguments
@@ -75,10 +76,12 @@ def train(
     loss = None
     if arguments.closed_set_weight:
         loss = ClosedSetLoss(answer_tokens(collator, labels), arguments.closed_set_weight)
+    stored = base.dtype
     model = make_trainable(
         base, tuning.parts, tuning.lora_rank, tuning.lora_alpha, tuning.lora_dropout, tuning.lora_targets
     )
-    _learn_in_single_precision(model, arguments)
+    computed_in = torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else None
+    prepare_precision(model, computed_in, saved=not tuning.lora_rank)
     if tuning.feature_cache:
         _cache_features(tuning.feature_cache, base, collator, arguments, dataset, eval_dataset)
     callbacks = [LossCurveCallback()]
@@ -99,24 +102,13 @@ def train(
     )
     checkpoint = arguments.resume_from_checkpoint
     result = trainer.train(get_last_checkpoint(arguments.output_dir) if checkpoint == "last" else checkpoint)
-    trainer.save_model()
+    with nullcontext() if tuning.lora_rank else weights_in(model, stored):
+        trainer.save_model()
     trainer.save_state()
     trainer.save_metrics("train", result.metrics)
     if eval_dataset is not None:
         trainer.save_metrics("eval", trainer.evaluate())
     return trainer
-
-
-def _learn_in_single_precision(model: nn.Module, arguments: EmoLlamaTrainingArguments) -> None:
-    """Small updates vanish in half precision; autocast computes in it anyway."""
-    half = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.itemsize < 4]
-    if half and not (arguments.bf16 or arguments.fp16):
-        raise InputError(
-            f"`dtype`: weights that are to learn are stored as {half[0].dtype}, in which small updates vanish. Add "
-            "`--bf16` (or `--fp16`) to compute in half precision, or `--dtype float32`."
-        )
-    for parameter in half:
-        parameter.data = parameter.data.float()
 
 
 def _check_visuals(arguments: EmoLlamaTrainingArguments, *datasets: EmotionDataset | None) -> None:

@@ -20,7 +20,10 @@ class TuningArguments:
     model: str | None = field(
         default=None, metadata={"help": "folder or hub id (default: the one that comes with the package)"}
     )
-    dtype: str = field(default="auto", metadata={"help": f"weights' type: {', '.join(DTYPES)} (auto: as stored)"})
+    dtype: str = field(
+        default="auto",
+        metadata={"help": f"weights' type: {', '.join(DTYPES)} (auto: as stored); with --bf16 what learns is float32"},
+    )
     load_in_4bit: bool = field(
         default=False, metadata={"help": "keep the language model in 4 bits (needs CUDA and bitsandbytes)"}
     )

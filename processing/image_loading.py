@@ -23,7 +23,9 @@ def load_image(image: MediaSource | Image.Image | np.ndarray | torch.Tensor, arg
 
     Agrees with `transformers.image_utils.load_image` where that reads a picture (upright by its EXIF orientation,
     then RGB), and goes further: transparent parts are laid on white instead of showing what hides under them, and
-    16-bit levels are scaled to 8 bits (the high byte, as Pillow does for 16-bit RGB) instead of clipped.
+    16-bit levels are scaled to 8 bits (the high byte, as Pillow does for 16-bit RGB) instead of clipped. Of an
+    animation it is the first frame. As in transformers, colours are taken for sRGB whatever a colour profile or gamma
+    says, which browsers would apply.
 
     Args:
         image (`MediaSource`, `PIL.Image.Image`, `np.ndarray` or `torch.Tensor`): one of
@@ -136,7 +138,10 @@ def _rgb(image: Image.Image, argument: str) -> Image.Image:
             raise ValueError(f"`{argument}` has mode I with levels outside 0…65535. Scale them to 16 bits.")
         image = _image_from_array(levels.astype(np.uint16), argument)
     elif image.mode.startswith("I;16") or image.mode == "F":
-        image = _image_from_array(np.asarray(image), argument)
+        levels, hidden = np.asarray(image), image.info.get("transparency")
+        image = _image_from_array(levels, argument)
+        if hidden is not None:  # a level of 16 bits
+            image.putalpha(Image.fromarray(levels != hidden))
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")  # type: ignore[assignment]

@@ -4,8 +4,10 @@ import base64
 import io
 import pathlib
 import socket
+import struct
 import threading
 import warnings
+import zlib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -17,7 +19,7 @@ from PIL import Image, ImageCms
 from emo_llama_hf.processing.image_loading import load_image
 from emo_llama_hf.processing.media_limits import MediaLimits, media_limits
 from emo_llama_hf.processing.media_source import UnreadableMediaError
-from media import encoded
+from media import animation, encoded
 
 SAMPLES = pathlib.Path(__file__).parent / "samples"
 
@@ -170,6 +172,120 @@ def test_16_bit_levels_are_scaled_not_clipped():
     pictures = [levels, grey, encoded(grey), encoded(grey, "TIFF"), Image.fromarray(levels.astype(np.int32))]
     for picture in pictures:
         assert np.asarray(load_image(picture))[0, :, 0].tolist() == expected
+
+
+def png(pixels: np.ndarray, color: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of H×W(×C) levels of 8 or 16 bits, of a color type, with further chunks: what Pillow does not write."""
+    height, width = pixels.shape[:2]
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, color, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, value in ((b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")):
+        content += struct.pack(">I", len(value)) + name + value + struct.pack(">I", zlib.crc32(name + value))
+    return content
+
+
+def on_white(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    return levels * (alpha / 255)[..., None] + 255 * (1 - alpha / 255)[..., None]
+
+
+@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_16_bit_pngs_look_like_those_of_8_bits(color, channels):
+    levels = np.random.default_rng(1).integers(0, 65536, (9, 7, channels), dtype=np.uint16)
+    high = np.asarray(levels >> 8, np.uint8).astype(float)
+    colors = np.broadcast_to(high[..., : channels - (channels + 1) % 2], (9, 7, 3))
+    expected = on_white(colors, np.full((9, 7), 255.0) if channels % 2 else high[..., -1])
+    found = np.asarray(load_image(png(levels, color)), float)
+    assert abs(found - expected).max() <= 1
+    assert same(load_image(png((levels >> 8).astype(np.uint8), color)), found.astype(np.uint8))
+
+
+def test_the_transparent_level_of_a_16_bit_grey_png():
+    levels = np.array([[0, 999, 1000, 65535]], np.uint16)
+    transparent = (b"tRNS", struct.pack(">H", 1000))
+    assert np.asarray(load_image(png(levels, 0, transparent)))[0, :, 0].tolist() == [0, 3, 255, 255]
+
+
+def test_a_palette_with_an_alpha_for_each_colour():
+    palette = np.random.default_rng(2).integers(0, 256, (5, 3), dtype=np.uint8)
+    alpha = np.array([0, 255, 128, 7, 255])  # the last is not written: opaque
+    chunks = (b"PLTE", palette.tobytes()), (b"tRNS", bytes(alpha[:4].tolist()))
+    content = png(np.arange(5, dtype=np.uint8)[None], 3, *chunks)
+    expected = on_white(palette[None].astype(float), alpha[None].astype(float))
+    assert abs(np.asarray(load_image(content), float) - expected).max() <= 1
+
+
+def in_mode(mode: str, picture: Image.Image) -> Image.Image:
+    if mode == "LAB":
+        return ImageCms.profileToProfile(
+            picture, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        )
+    if mode.startswith("I"):
+        levels = np.asarray(picture.convert("L")).astype(np.int32) * 257
+        return Image.fromarray(levels if mode == "I" else levels.astype(np.uint16))
+    if mode == "F":
+        return Image.fromarray(np.asarray(picture.convert("L"), np.float32) / 255)
+    for step in {"La": ["LA"], "RGBa": ["RGBA"], "PA": ["P"]}.get(mode, []):
+        picture = picture.convert(step)
+    return picture.convert(mode)
+
+
+MODES = "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr LAB HSV I I;16 F".split()
+UPRIGHT = {  # what turns stored pixels upright, by the EXIF standard
+    1: lambda pixels: pixels,
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_shows_the_picture_upright(noise, mode):
+    smooth = Image.fromarray(noise).resize((6, 9)).resize((24, 36))
+    shown = np.asarray(load_image(in_mode(mode, smooth)), float)
+    if mode not in ("1", "P", "PA"):  # these have few colours
+        grey = mode in ("L", "LA", "La", "I", "I;16", "F")
+        expected = smooth.convert("L").convert("RGB") if grey else smooth
+        assert abs(shown - np.asarray(expected, float)).max() <= 12  # LAB is coarse; all others within 3
+        assert abs(shown - np.asarray(expected, float)).mean() < 1.5
+    for orientation, upright in UPRIGHT.items():
+        turned = in_mode(mode, smooth)
+        turned.getexif()[0x0112] = orientation
+        assert np.array_equal(np.asarray(load_image(turned)), upright(shown)), orientation
+
+
+def test_a_cmyk_jpeg_is_not_its_negative(noise):
+    """Adobe's are stored inverted."""
+    smooth = Image.fromarray(noise).resize((6, 9)).resize((48, 72))
+    content = encoded(smooth.convert("CMYK"), "JPEG", quality=95)
+    assert Image.open(io.BytesIO(content)).mode == "CMYK"
+    assert abs(np.asarray(load_image(content), float) - np.asarray(smooth, float)).mean() < 3
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
+def test_of_an_animation_the_first_frame(format):
+    content = animation(format, [100, 100, 100])
+    first = Image.open(io.BytesIO(animation(format, [100])))
+    assert Image.open(io.BytesIO(content)).n_frames == 3
+    assert same(load_image(content), np.asarray(first.convert("RGB")))
+    beyond = Image.open(io.BytesIO(content))
+    beyond.seek(2)  # somebody's open picture stands where they left it
+    assert not same(load_image(beyond), np.asarray(first.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    "profile", [b"", b"no profile", ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()]
+)
+def test_colours_are_taken_for_srgb(noise, profile):
+    picture = Image.fromarray(noise)
+    for content in (encoded(picture, icc_profile=profile), encoded(picture, "TIFF", icc_profile=profile)):
+        assert same(load_image(content), noise)
+    assert same(load_image(png(noise, 2, (b"gAMA", struct.pack(">I", 100000)))), noise)
 
 
 def test_float_and_bool_levels():

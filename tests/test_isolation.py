@@ -10,11 +10,13 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from emo_llama_hf.chat.error_text import logger
-from emo_llama_hf.evaluation import EmoLlamaPredictor, evaluate
+from emo_llama_hf.command_line.main import main
+from emo_llama_hf.evaluation import ChatModelPredictor, EmoLlamaPredictor, evaluate
 from emo_llama_hf.processing.media_limits import MediaLimits
 from emotion_samples import EMOTIONS, face_samples
-from media import encoded, numbered
+from media import clip, encoded, numbered
 from test_bad_input import ASTRONAUT
+from tiny_llava import build_tiny_llava
 
 PICTURE = Image.fromarray(numbered(100))
 TEXT = {"type": "text", "text": "How does she feel?"}
@@ -126,6 +128,17 @@ def test_scores_that_are_no_numbers_are_an_error(broken, tiny, tmp_path):
         evaluate(predictor, face_samples(3), processor, tmp_path, progress=False)
 
 
+def test_another_models_scores_that_are_no_numbers_are_an_error(tiny, tmp_path):
+    folder = build_tiny_llava(tmp_path / "llava")
+    model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    with torch.no_grad():
+        model.lm_head.weight[3] = torch.nan
+    predictor = ChatModelPredictor(model, processor, EMOTIONS, max_new_tokens=2)
+    reader = AutoProcessor.from_pretrained(tiny)
+    with pytest.raises(ValueError, match=r"No sample could be answered; .* not finite"):
+        evaluate(predictor, face_samples(2), reader, tmp_path / "results", progress=False)
+
+
 @contextmanager
 def serving(content: bytes):
     """A server of one picture; gives its address and the paths that were asked for."""
@@ -160,6 +173,17 @@ def test_a_url_is_fetched_once(pipe):
         assert asked == ["/a.png", "/b", "/c", "/d"]
         assert pipe.annotate(f"{address}/e", result, limits=LOCAL).size == PICTURE.size
         assert asked[4:] == ["/e"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.mp4"])
+def test_a_url_that_is_answered_and_drawn_is_fetched_once(tiny, tmp_path, name):
+    content = encoded(PICTURE) if name == "a.png" else clip(frames=4)
+    with serving(content) as (address, asked):
+        command = ["analyze", f"{address}/{name}", f"{address}/again/{name}", "--model", str(tiny), "--device", "cpu"]
+        command += ["--allow-private", "--max-new-tokens", "1", "--save-annotated", str(tmp_path)]
+        assert main(command) == 0
+        assert asked == [f"/{name}", f"/again/{name}"]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_this_machine_is_not_asked_unless_allowed(pipe):

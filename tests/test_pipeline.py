@@ -608,7 +608,9 @@ def test_a_clip_is_annotated_on_the_frames_that_were_looked_at(pipe, video, samp
     load = EmoLlamaProcessor.load_visual
     monkeypatch.setattr(EmoLlamaProcessor, "load_visual", lambda *a, **k: seen.append(load(*a, **k)) or seen[-1])
     result = plain(video, **sampling)
-    drawn = plain.annotate(video, result)
+    drawn = plain(video, return_annotated=True, **sampling)["annotated"]
+    for picture, again in zip(drawn, plain.annotate(video, result), strict=True):
+        assert not changed(picture, again).any()
     assert isinstance(drawn, list) and len(drawn) == result["num_frames"]
     for before, after, faces in zip(seen[0].frames, drawn, result["faces"], strict=True):
         drawn_at = changed(before, after)

@@ -200,6 +200,16 @@ def test_a_stopped_stage_goes_on_to_the_same_weights(tmp_path):
         torch.testing.assert_close(value, whole[name], msg=name)
 
 
+def test_what_is_no_number_is_no_prediction(tmp_path):
+    """Diverged weights have a largest class all the same."""
+    stage = FaceMapForTraining(face_prior(), CLASSES)
+    trainer = train_face_prior(stage, arguments(tmp_path, 1), crops(6), crops(6), batches())
+    with torch.no_grad():
+        next(trainer.average.module.heads.parameters()).fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        trainer.evaluate()
+
+
 class TestTeachers:
     def test_unlabelled_crops_learn_what_a_teacher_sees(self, tmp_path):
         everything = crops()
@@ -213,6 +223,13 @@ class TestTeachers:
         assert right.float().mean() > 0.8
         torch.testing.assert_close(found.targets["emotion"].sum(1), torch.full((96,), 0.4))
         assert torch.equal(found.pixels, everything.pixels) and not unlabelled.targets["emotion"].any()
+
+    def test_a_teacher_whose_weights_diverged_teaches_nothing(self):
+        teacher = FaceMapForTraining(face_prior(), CLASSES)
+        with torch.no_grad():
+            next(teacher.heads.parameters()).fill_(torch.nan)
+        with pytest.raises(FloatingPointError, match="not finite"):
+            taught(crops(6), [teacher], batches(), share=0.25)
 
     def test_a_label_keeps_its_share(self):
         teachers = [FaceMapForTraining(face_prior(), CLASSES) for _ in range(2)]

@@ -110,6 +110,9 @@ class EmotionChatPipeline(Pipeline):
             num_frames, fps (*optional*): frame sampling of clips, instead of the processor's settings.
             return_perceived (`bool`, *optional*, defaults to `False`):
                 Whether to give `perceived` also of the whole input, the mean over the frames that show a face.
+            return_annotated (`bool`, *optional*, defaults to `False`):
+                Whether to give `annotated`, what [`~EmotionChatPipeline.annotate`] draws, on the frames that were
+                looked at: nothing is fetched or decoded again.
             batch_size (`int`, *optional*, defaults to 1): inputs a forward.
             kwargs: generation parameters such as `max_new_tokens`, `do_sample`, `num_beams`, `streamer`.
 
@@ -123,7 +126,7 @@ class EmotionChatPipeline(Pipeline):
               `landmarks`, `chosen` and, of the chosen one, `perceived`;
             - `face_sources`: what each frame's face crop is, `"detected"`, `"full_frame"` or `"none"`;
             - `num_frames`; only for a damaged clip `problem`, what could not be read; only with `return_perceived`
-              `perceived`, label and score of age, gender and race.
+              `perceived`, label and score of age, gender and race; only with `return_annotated` `annotated`.
 
             With `face_choice="all"` every input gives a list, one result a person. Ask on by passing the messages back
             with the answer.
@@ -145,6 +148,7 @@ class EmotionChatPipeline(Pipeline):
         num_frames: int | None = None,
         fps: float | None = None,
         return_perceived: bool | None = None,
+        return_annotated: bool | None = None,
         limits: MediaLimits | None = None,
         **kwargs: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -163,9 +167,8 @@ class EmotionChatPipeline(Pipeline):
         unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
         if unknown:
             raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
-        forward = generate if on_error is None else {**generate, "on_error": on_error}
-        postprocess = {} if return_perceived is None else {"return_perceived": return_perceived}
-        return {name: value for name, value in preprocess.items() if value is not None}, forward, postprocess
+        forward = {**generate, **_given({"on_error": on_error, "return_annotated": return_annotated})}
+        return _given(preprocess), forward, _given({"return_perceived": return_perceived})
 
     def run_single(
         self,
@@ -284,20 +287,25 @@ class EmotionChatPipeline(Pipeline):
         self,
         model_inputs: dict[str, list[list[Subject] | Exception]],
         on_error: str = "raise",
+        return_annotated: bool = False,
         **generate_kwargs: Any,
     ) -> dict[str, list[list[EmotionResult] | Exception]]:
         items = model_inputs["items"]
         subjects = [subject for item in items if not isinstance(item, Exception) for subject in item]
         try:
-            results = iter(self._answer(subjects, generate_kwargs) if subjects else [])
+            answered = self._answer(subjects, generate_kwargs) if subjects else []
+            if return_annotated:
+                for subject, result in zip(subjects, answered, strict=True):
+                    result["annotated"] = self._drawn(subject.visuals[-1], result)
+            results = iter(answered)
         except Exception as error:
             if on_error == "raise":
                 raise
             if len(items) == 1:
                 return {"items": [error]}
             # Which of them it was shows when each is answered alone.
-            alone = [self._forward({"items": [item]}, on_error, **generate_kwargs) for item in items]
-            return {"items": [answered["items"][0] for answered in alone]}
+            alone = [self._forward({"items": [item]}, on_error, return_annotated, **generate_kwargs) for item in items]
+            return {"items": [one["items"][0] for one in alone]}
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 
     def _answer(self, subjects: list[Subject], generate_kwargs: dict[str, Any]) -> list[EmotionResult]:
@@ -433,7 +441,8 @@ class EmotionChatPipeline(Pipeline):
         Args:
             inputs (`Any`): what was given to the pipeline.
             result (`dict`): what the pipeline said of it.
-            limits ([`MediaLimits`], *optional*): of what is fetched.
+            limits ([`MediaLimits`], *optional*): of what is fetched, once more; `return_annotated` of
+                [`~EmotionChatPipeline.__call__`] draws what it has fetched.
 
         Returns:
             `PIL.Image.Image`, or a list of them for a clip: boxes, landmarks, perceived attributes and emotion.
@@ -445,24 +454,30 @@ class EmotionChatPipeline(Pipeline):
             raise InputError(f"`result` is an error, there is nothing to draw: {result['error']}")
         with media_limits(limits), fetched(inputs) as source:
             messages, _ = read_input(source, None, [])
-            return self._annotated(*visual_sources(messages)[-1], result)
+            return self._drawn(self._seen(*visual_sources(messages)[-1], result), result)
 
-    def _annotated(self, source: Any, is_clip: bool, result: EmotionResult) -> Image.Image | list[Image.Image]:
+    def _seen(self, source: Any, is_clip: bool, result: EmotionResult) -> Visual:
+        """The frames that a result is of, read again."""
         faces = result["faces"]
         if is_clip != all("timestamp" in frame for frame in faces) and faces:
             raise InputError("`result` is not of `inputs`: one is a clip, the other a picture.")
-        emotion = result["emotion"]
+        if not is_clip or isinstance(source, Visual):
+            visual: Visual = self.processor.load_visual(source, is_clip)
+            return visual
+        times = [frame["timestamp"] for frame in cast(list[ResultFrame], faces)]
+        return Visual(frames_at(source, times, self.processor.video_processor.on_error), times, is_video=True)
+
+    def _drawn(self, visual: Visual, result: EmotionResult) -> Image.Image | list[Image.Image]:
+        faces, emotion = result["faces"], result["emotion"]
         caption = "no face found" if emotion is None else f"perceived {emotion} {result['scores'][emotion]:.0%}"
-        if not is_clip:
-            picture = self.processor.load_visual(source).frames[0]
-            return annotate_frame(picture, cast(list[ResultFace], faces), caption)
-        seen = cast(list[ResultFrame], faces)
-        if isinstance(source, Visual):
-            frames = source.frames
-        else:
-            times = [frame["timestamp"] for frame in seen]
-            frames = frames_at(source, times, self.processor.video_processor.on_error)
-        return [annotate_frame(frame, at["faces"], caption) for frame, at in zip(frames, seen, strict=True)]
+        if not visual.is_video:
+            return annotate_frame(visual.frames[0], cast(list[ResultFace], faces), caption)
+        seen = zip(visual.frames, cast(list[ResultFrame], faces), strict=True)
+        return [annotate_frame(frame, at["faces"], caption) for frame, at in seen]
+
+
+def _given(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _without(inputs: Mapping[str, Value], *names: str) -> dict[str, Value]:

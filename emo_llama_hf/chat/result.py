@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TypeAlias, TypedDict, final
 
+from PIL import Image
+
 from ..processing.face_detection import Face
 from ..processing.visual import Visual
 
@@ -81,10 +83,12 @@ class EmotionResult(_Result, total=False):
         num_frames (`int`): sampled frames.
         problem (`str`): what could not be read of a damaged clip; only there.
         perceived (`dict[str, PerceivedAttribute]`): of the whole input; only where it was asked for.
+        annotated (`PIL.Image.Image` or `list[PIL.Image.Image]`): the drawn result; only where it was asked for.
     """
 
     problem: str
     perceived: dict[str, PerceivedAttribute]
+    annotated: Image.Image | list[Image.Image]
 
 
 @final

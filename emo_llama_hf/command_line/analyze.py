@@ -35,8 +35,8 @@ def analyze(
 ) -> int:
     """Tell the perceived emotion in photos and videos."""
     pipe = model.pipeline()
-    limits = MediaLimits(allow_private=allow_private)
-    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size, "limits": limits}
+    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size}
+    settings["limits"] = MediaLimits(allow_private=allow_private)
     if question is not None:
         settings["question"] = question
     if labels is not None:
@@ -46,6 +46,7 @@ def analyze(
     if no_attributes:
         settings["attributes"] = False
     if save_annotated is not None:
+        settings["return_annotated"] = True
         try:
             save_annotated.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,10 +58,7 @@ def analyze(
         for person in result if isinstance(result, list) else [result]:
             failed += "error" in person
             if "error" not in person and save_annotated is not None:
-                person = {
-                    **person,
-                    "annotated": str(_save_annotated(pipe.annotate(file, person, limits), file, save_annotated)),
-                }
+                person["annotated"] = str(_save_annotated(person["annotated"], file, save_annotated))
             with progress.external_write_mode():
                 print(json.dumps({"file": file, **person}) if json_lines else _describe(file, person), flush=True)
     if failed:

@@ -7,7 +7,7 @@ import torch
 from transformers import BatchFeature, PreTrainedModel, ProcessorMixin
 
 from ..chat_message import VisualKind
-from ..closed_set.question import closed_message
+from ..closed_set import check_finite, closed_message
 from ..input_error import InputError
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
@@ -56,16 +56,19 @@ class ChatModelPredictor:
             attributes (`list[dict | None]`): not asked about: other models know no attribute prompt.
 
         Returns:
-            `list[Answer]`, one for each visual; nothing is perceived.
+            `list[Answer]`, one for each visual; nothing is perceived. One whose scores are no numbers is an error.
         """
         prompts = [self.prompt(visual) for visual in visuals]
         inputs = self._inputs(prompts, visuals, padding_side="left")
         generated = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         answers = self.processor.batch_decode(generated[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [
-            {"answer": answer.strip(), "scores": self.scores(prompt, visual), "perceived": {}}
-            for answer, prompt, visual in zip(answers, prompts, visuals, strict=True)
-        ]
+        results: list[Answer] = []
+        for answer, prompt, visual in zip(answers, prompts, visuals, strict=True):
+            try:
+                results.append({"answer": answer.strip(), "scores": self.scores(prompt, visual), "perceived": {}})
+            except FloatingPointError as error:
+                results.append({"error": str(error)})
+        return results
 
     def prompt(self, visual: Visual) -> str:
         """
@@ -86,6 +89,9 @@ class ChatModelPredictor:
         Args:
             prompt (`str`): from [`~ChatModelPredictor.prompt`].
             visual ([`Visual`]): of the prompt.
+
+        Raises:
+            `FloatingPointError`: a score is no number.
         """
         space = "" if prompt[-1:].isspace() else " "
         end = self.processor.tokenizer.eos_token or ""
@@ -98,6 +104,7 @@ class ChatModelPredictor:
         answered = inputs["attention_mask"][:, 1:].bool()
         answered &= torch.arange(1, answered.shape[1] + 1, device=answered.device) >= start
         probabilities = (likelihood * answered).sum(1).softmax(-1).tolist()
+        check_finite(probabilities, self.model.dtype)
         return dict(zip(self.labels, probabilities, strict=True))
 
     def _answer_start(self, prompt: str, texts: list[str], visual: Visual) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -296,6 +297,7 @@ def taught(
         views = [teacher.eval()(**view) for teacher in teachers for view in (seen, mirrored)]
         for task, rows in believed.items():
             rows.append(torch.stack([view[task].softmax(-1) for view in views]).mean(0).cpu())
+            _check_finite(task, rows[-1].isfinite().all())
     targets = {task: (1 - share) * crops.targets[task] + share * torch.cat(rows) for task, rows in believed.items()}
     return replace(crops, targets=targets)
 
@@ -304,7 +306,17 @@ def _accuracies(prediction: EvalPrediction, tasks: list[str]) -> dict[str, float
     """Accuracy of each task over the crops whose class is known."""
     found = {}
     for task, logits, target in zip(tasks, prediction.predictions, prediction.label_ids, strict=True):
+        _check_finite(task, np.isfinite(logits).all())
         known = target.sum(1) > 0
         right = (logits.argmax(1) == target.argmax(1))[known]
         found[f"{task}_accuracy"] = float(right.mean()) if len(right) else math.nan
     return found
+
+
+def _check_finite(task: str, finite: Any) -> None:
+    """What is no number has a largest class all the same, and would count as a prediction."""
+    if not finite:
+        raise FloatingPointError(
+            f"What is perceived of the {task} is not finite: the weights have diverged. Train anew with a lower "
+            "`learning_rate`."
+        )

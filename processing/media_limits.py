@@ -1,10 +1,10 @@
-"""What may be spent on media from outside: limits of whoever runs the model, never of a checkpoint."""
+"""What may be spent on what comes from outside: limits of whoever runs the model, never of a checkpoint."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from .setting_checks import check_number
 
@@ -12,7 +12,7 @@ from .setting_checks import check_number
 @dataclass(frozen=True)
 class MediaLimits:
     """
-    Limits of what is fetched from a URL, and of the work on one animated picture.
+    Limits of what is fetched from a URL, of the work on one animated picture, and of what is said and asked.
 
     Args:
         max_bytes (`int`, *optional*, defaults to 256 MiB): of one download, after decompression.
@@ -25,6 +25,11 @@ class MediaLimits:
             Width × height × frames of an animated picture. Each frame is put together over its whole canvas, however
             little of it the file stores: 69 KB can ask for hours. The default is 16 seconds of 1080p at 30 frames a
             second, read in about 10 seconds.
+        max_characters (`int`, *optional*, defaults to 20,000):
+            Of one prompt: a question, or all that is said in a chat; and of one attribute sentence. Reading takes time
+            by the square of it.
+        max_labels (`int`, *optional*, defaults to 100): of a closed set.
+        max_label_characters (`int`, *optional*, defaults to 100): of one label.
 
     Raises:
         `ValueError`: a limit is no number or below 0.
@@ -35,10 +40,23 @@ class MediaLimits:
     max_redirects: int = 5
     allow_private: bool = False
     max_animation_pixels: int = 1_000_000_000
+    max_characters: int = 20_000
+    max_labels: int = 100
+    max_label_characters: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_seconds", "max_redirects", "max_animation_pixels"):
+        for name in (field.name for field in fields(self) if field.name != "allow_private"):
             check_number(name, getattr(self, name), 0, math.inf)
+
+    def check(self, name: str, value: str | Sequence[str], limit: str) -> None:
+        """Raise `ValueError` if an argument has more characters, or entries, than the limit of this name allows."""
+        most = getattr(self, limit)
+        if len(value) > most:
+            what = "characters" if isinstance(value, str) else "entries"
+            raise ValueError(
+                f"`{name}` has {len(value):,} {what}, but `MediaLimits.{limit}` allows {most:,}: give fewer, or raise "
+                "it (`limits=` of the pipeline, or `media_limits`)."
+            )
 
 
 _current: ContextVar[MediaLimits] = ContextVar("media_limits", default=MediaLimits())  # noqa: B039 - it is frozen

@@ -23,6 +23,7 @@ from .face_finder import FaceFinder, FaceSettings
 from .image_loading import load_image
 from .image_processing_emo_llama import EmoLlamaImageProcessor, EmoLlamaImageProcessorKwargs
 from .loading_report import loading_problem
+from .media_limits import current_limits
 from .old_settings import FLAT, PARTS, with_parts
 from .prompt_settings import PromptSettings
 from .prompts import CHAT_TEMPLATE, Attributes, defuse, defuse_chat
@@ -174,11 +175,13 @@ class EmoLlamaProcessor(ProcessorMixin):
         reads the frames of all visuals from one tensor in this order.
 
         Raises:
-            `ValueError`: `text` is none, or placeholders and visuals differ in number.
+            `ValueError`: `text` is none or too long, or placeholders and visuals differ in number.
         """
         texts = [text] if isinstance(text, str) else text
         if texts is not None and not (isinstance(texts, (list, tuple)) and all(isinstance(t, str) for t in texts)):
             raise ValueError("`text` must be a string or a list of strings.")
+        for part in texts or []:
+            current_limits().check("text", part, "max_characters")
         sources = in_text_order(texts, images, videos, self.image_token, self.video_token)
         if not sources:
             return None, texts and list(texts), None, audio
@@ -228,7 +231,7 @@ class EmoLlamaProcessor(ProcessorMixin):
             return inputs, []
         guides = self._guides(images.questions, questions)
         inputs |= self._qformer_inputs(guides, return_tensors)
-        return inputs, self._replacements(visuals, attributes)
+        return inputs, self.replacements(visuals, attributes)
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """The visual tokens of one visual."""
@@ -328,13 +331,35 @@ class EmoLlamaProcessor(ProcessorMixin):
             guides = self._guides(self._questions_in(texts), questions)
             inputs = self._qformer_inputs(guides, kwargs.get("return_tensors"))
         offsets_wanted = kwargs.pop("return_text_replacement_offsets", False)
-        expanded, offsets = self.get_text_with_replacements(list(texts), self._replacements(visuals, attributes))
+        expanded, offsets = self.get_text_with_replacements(list(texts), self.replacements(visuals, attributes))
         kwargs.setdefault("padding", len(texts) > 1)
         tokens = self.tokenizer(expanded, **{"return_token_type_ids": False, **kwargs})
         self._check_special_mm_tokens(expanded, tokens, modalities=["image"])
         if offsets_wanted:
             inputs["text_replacement_offsets"] = offsets
         return {**tokens, **inputs}
+
+    def replacements(
+        self, visuals: Sequence[Visual], attributes: Sequence[Attributes | None] | Attributes | None
+    ) -> list[str]:
+        """
+        What takes the place of each visual's placeholder: its visual tokens and what is told of its face.
+
+        Args:
+            visuals (`list[Visual]`)
+            attributes (`list[dict | None]`, *optional*): perceived attributes of each visual.
+        """
+        counts = {"frame_counts": [len(visual.frames) for visual in visuals]}
+        tokens = [self.replace_image_token(counts, index) for index in range(len(visuals))]
+        if attributes is None or not self.prompt.use_attributes:
+            return tokens
+        rows = [attributes] if isinstance(attributes, Mapping) else list(attributes)
+        if len(rows) != len(visuals):
+            raise ValueError(f"`attributes` has {len(rows)} entries for {len(visuals)} visuals: give one for each.")
+        sentences = [self.defuse(self.prompt.sentence(row)) for row in rows]
+        for sentence in sentences:
+            current_limits().check("attributes", sentence, "max_characters")
+        return [part + (f"\n{sentence}" if sentence else "") for part, sentence in zip(tokens, sentences, strict=True)]
 
     def _placeholders_in(self, text: str) -> list[str]:
         return re.findall(f"{re.escape(self.image_token)}|{re.escape(self.video_token)}", text)
@@ -365,20 +390,6 @@ class EmoLlamaProcessor(ProcessorMixin):
             return_tensors=return_tensors,
         )
         return {f"qformer_{name}": tokens[name] for name in ("input_ids", "attention_mask")}
-
-    def _replacements(
-        self, visuals: Sequence[Visual], attributes: Sequence[Attributes | None] | Attributes | None
-    ) -> list[str]:
-        """What takes the place of each visual's placeholder: its visual tokens and what is told of its face."""
-        counts = {"frame_counts": [len(visual.frames) for visual in visuals]}
-        tokens = [self.replace_image_token(counts, index) for index in range(len(visuals))]
-        if attributes is None or not self.prompt.use_attributes:
-            return tokens
-        rows = [attributes] if isinstance(attributes, Mapping) else list(attributes)
-        if len(rows) != len(visuals):
-            raise ValueError(f"`attributes` has {len(rows)} entries for {len(visuals)} visuals: give one for each.")
-        sentences = [self.defuse(self.prompt.sentence(row)) for row in rows]
-        return [part + (f"\n{sentence}" if sentence else "") for part, sentence in zip(tokens, sentences, strict=True)]
 
     # -- chats
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from transformers import pipeline
 
+from emo_llama_hf.processing.media_limits import MediaLimits, media_limits
 from media import clip, encoded, numbered, sound
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -232,6 +233,63 @@ def test_a_photo_with_a_thumbnail_or_pages_is_no_clip(pipe):
 
 
 # -- questions and labels
+
+
+def long_chat(turns):
+    chat = [{"role": "user", "content": [{"type": "image", "image": PICTURE}, {"type": "text", "text": "Mood?"}]}]
+    return chat + [{"role": role, "content": "Why?"} for _ in range(turns) for role in ("assistant", "user")]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ({"image": PICTURE, "question": "why " * 250_000}, "question"),
+        (long_chat(1000), "inputs"),
+        ([{"role": "system", "content": "x" * 1_000_000}, *long_chat(0)], "inputs"),
+        ({"image": PICTURE, "attributes": {"age": "old" * 300_000}}, "attributes"),
+    ],
+    ids=["question", "turns", "system", "attributes"],
+)
+def test_texts_of_any_length_cost_nothing(pipe, source, name, monkeypatch):
+    message = f"`{name}` has [0-9,]+ characters, but `MediaLimits.max_characters` allows 20,000"
+    assert_refused(pipe, source, message, ValueError)
+    monkeypatch.setattr(pipe.model, "forward", None)
+    with pytest.raises(ValueError, match=message):
+        pipe(source, on_error="raise")
+
+
+def test_a_call_of_the_processor_has_the_same_limit(pipe):
+    for given in ({"text": "x" * 20_001}, {"text": "<image> Why?", "attributes": {"age": "x" * 20_001}}):
+        with pytest.raises(ValueError, match=f"`{list(given)[-1]}` has 20,0[0-9]+ characters"):
+            pipe.processor(**given, images=ASTRONAUT if "<image>" in given["text"] else None)
+
+
+def test_label_sets_of_any_size_cost_nothing(pipe):
+    sets = {"labels": [f"label {i}" for i in range(500)], r"labels\[1\]": ["happy", "sad " * 1250]}
+    for name, labels in sets.items():
+        for inputs in (PICTURE, [PICTURE]):
+            with pytest.raises(
+                ValueError, match=rf"`{name}` has [0-9,]+ (entries|characters), but `MediaLimits\.max_"
+            ):
+                pipe(inputs, labels=labels)
+
+
+def test_limits_can_be_others(pipe):
+    many, tight = [f"{number}" for number in range(101)], MediaLimits(max_labels=2, max_characters=300)
+    assert len(pipe(PICTURE, labels=many, limits=MediaLimits(max_labels=101))["scores"]) == 101
+    other = pipeline("emotion-chat", model=pipe.model, processor=pipe.processor, max_new_tokens=2, limits=tight)
+    with media_limits(tight):
+        assert "scores" in pipe(PICTURE, labels=["happy", "sad"])
+        for asked in (pipe, other):
+            with pytest.raises(ValueError, match=r"`labels` has 3 entries, but `MediaLimits\.max_labels` allows 2"):
+                asked(PICTURE, labels=["happy", "sad", "calm"])
+    with pytest.raises(ValueError, match="`question` has 301 characters"):
+        other(PICTURE, question="x" * 301, labels=["happy", "sad"])
+    told = {"age": "x" * 400}
+    with pytest.raises(ValueError, match=r"`attributes` has 4\d\d characters"):
+        other(PICTURE, question="?", labels=["a", "b"], attributes=told)
+    loose = MediaLimits(max_characters=500)
+    assert "scores" in other(PICTURE, question="?", labels=["a", "b"], attributes=told, limits=loose)
 
 
 @pytest.mark.parametrize("question", ["", " ", "\n\t"])

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from transformers import TextIteratorStreamer, pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor
+from emo_llama_hf.closed_set import label_scores
 from media import clip, encoded
 from tiny_model import build_tiny
 
@@ -267,6 +269,25 @@ def test_labels_that_begin_alike_are_told_apart(pipe):
     labels = ["sad", "sad, with a lowered mouth", "sad, and"]
     scores = pipe(ASTRONAUT, labels=labels, attributes=False)["scores"]
     assert scores == pytest.approx(likelihoods(pipe, ASTRONAUT, labels), abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "limit"), [("pipe", 1), ("pipe", 1500), ("gpt2", 1500)])
+def test_many_labels_take_no_more_memory(name, limit, request, monkeypatch):
+    chat = request.getfixturevalue(name)
+    labels = ["sad", "sad, with a lowered mouth", "surprised", "neutral", "a lowered mouth", "happy", "x"]
+    inputs = [ASTRONAUT, {"image": HOPPER, "attributes": {"age": "30-39"}}]
+    expected = chat(inputs, labels=labels, batch_size=2)
+    read = []
+    monkeypatch.setattr(sys.modules[label_scores.__module__], "TOKENS_AT_ONCE", limit)
+    hook = chat.model.register_forward_pre_hook(
+        lambda model, args, given: read.append(given["attention_mask"].shape), with_kwargs=True
+    )
+    results = chat(inputs, labels=labels, batch_size=2, max_new_tokens=1)
+    hook.remove()
+    assert all(rows * tokens <= max(limit, 2 * tokens) for rows, tokens in read)
+    assert sum(rows for rows, _ in read) == 2 * len(labels) + 4  # each label, the prompt, and the answer's prompt
+    for result, whole in zip(results, expected, strict=True):
+        assert result["scores"] == pytest.approx(whole["scores"], abs=1e-5)
 
 
 def test_the_users_attributes_are_in_the_scored_prompt(pipe):

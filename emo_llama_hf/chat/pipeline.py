@@ -17,9 +17,9 @@ from transformers.utils.chat_template_utils import is_valid_message
 from ..chat_message import ChatMessage, VisualKind
 from ..checkpoint_checks import check_fit
 from ..closed_set import check_finite, check_labels, closed_prompt, closed_question, label_scores
-from ..input_error import InputError
+from ..input_error import InputError, input_errors
 from ..processing.frame_sampling import frames_at
-from ..processing.media_limits import MediaLimits, media_limits
+from ..processing.media_limits import MediaLimits, current_limits, media_limits
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 from .annotation import annotate_frame
@@ -106,7 +106,8 @@ class EmotionChatPipeline(Pipeline):
                 `"raise"`, or `"return"` for a result that is only `{"error": ...}`. By default a single input raises,
                 and of many only the bad one returns an error.
             limits ([`MediaLimits`], *optional*):
-                Of what is fetched from URLs: bytes, seconds, redirects, and whether private addresses may be asked.
+                Of what is fetched from URLs (bytes, seconds, redirects, whether private addresses may be asked) and of
+                the lengths of prompts and label sets.
             num_frames, fps (*optional*): frame sampling of clips, instead of the processor's settings.
             return_perceived (`bool`, *optional*, defaults to `False`):
                 Whether to give `perceived` also of the whole input, the mean over the frames that show a face.
@@ -154,9 +155,13 @@ class EmotionChatPipeline(Pipeline):
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if on_error not in (None, "raise", "return"):
             raise InputError(f"`on_error` must be 'raise' or 'return', got {on_error!r}.")
+        limits = limits or getattr(self, "_preprocess_params", {}).get("limits")  # a call's, or the pipeline's
+        with media_limits(limits):
+            question = None if question is None else check_question(question)
+            labels = None if labels is None else check_labels(labels)
         preprocess = {
-            "question": None if question is None else check_question(question),
-            "labels": None if labels is None else check_labels(labels),
+            "question": question,
+            "labels": labels,
             "attributes": attributes,
             "on_error": on_error,
             "num_frames": num_frames,
@@ -167,8 +172,8 @@ class EmotionChatPipeline(Pipeline):
         unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
         if unknown:
             raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
-        forward = {**generate, **_given({"on_error": on_error, "return_annotated": return_annotated})}
-        return _given(preprocess), forward, _given({"return_perceived": return_perceived})
+        both = {"on_error": on_error, "limits": limits, "return_annotated": return_annotated}
+        return _given(preprocess), {**generate, **_given(both)}, _given({"return_perceived": return_perceived})
 
     def run_single(
         self,
@@ -273,9 +278,11 @@ class EmotionChatPipeline(Pipeline):
     def _prompt(self, messages: list[ChatMessage]) -> str:
         try:
             prompt: str = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            return prompt
         except TemplateError as error:
             raise InputError(f"`inputs` is no chat that the chat template can render: {error}") from error
+        with input_errors():
+            current_limits().check("inputs", prompt, "max_characters")
+        return prompt
 
     def _pixels(self, visual: Visual) -> dict[str, torch.Tensor]:
         inputs = self.processor.visual_inputs([visual], return_tensors="pt")
@@ -287,13 +294,15 @@ class EmotionChatPipeline(Pipeline):
         self,
         model_inputs: dict[str, list[list[Subject] | Exception]],
         on_error: str = "raise",
+        limits: MediaLimits | None = None,
         return_annotated: bool = False,
         **generate_kwargs: Any,
     ) -> dict[str, list[list[EmotionResult] | Exception]]:
         items = model_inputs["items"]
         subjects = [subject for item in items if not isinstance(item, Exception) for subject in item]
         try:
-            answered = self._answer(subjects, generate_kwargs) if subjects else []
+            with media_limits(limits):
+                answered = self._answer(subjects, generate_kwargs) if subjects else []
             if return_annotated:
                 for subject, result in zip(subjects, answered, strict=True):
                     result["annotated"] = self._drawn(subject.visuals[-1], result)
@@ -304,7 +313,10 @@ class EmotionChatPipeline(Pipeline):
             if len(items) == 1:
                 return {"items": [error]}
             # Which of them it was shows when each is answered alone.
-            alone = [self._forward({"items": [item]}, on_error, return_annotated, **generate_kwargs) for item in items]
+            alone = [
+                self._forward({"items": [item]}, on_error, limits, return_annotated, **generate_kwargs)
+                for item in items
+            ]
             return {"items": [one["items"][0] for one in alone]}
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 

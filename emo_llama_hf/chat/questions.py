@@ -10,9 +10,10 @@ from transformers.utils.chat_template_utils import Chat, is_valid_message
 
 from ..chat_message import ChatMessage, ChatPart, VisualKind
 from ..closed_set.question import closed_question
-from ..input_error import InputError
+from ..input_error import InputError, input_errors
 from ..processing.download import is_url
 from ..processing.media_kind import is_video
+from ..processing.media_limits import current_limits
 from ..processing.media_source import open_media
 
 KEYS = ("image", "video", "question", "attributes")
@@ -27,10 +28,12 @@ def check_question(question: object) -> str:
         question (`str`)
 
     Raises:
-        `InputError`: it is empty or no text.
+        `InputError`: it is empty, no text, or longer than the [`MediaLimits`] allow.
     """
     if not isinstance(question, str) or not question.strip():
-        raise InputError(f"`question` must be a text that asks something, got {question!r}.")
+        raise InputError(f"`question` must be a text that asks something, got {short(question)}.")
+    with input_errors():
+        current_limits().check("question", question, "max_characters")
     return question
 
 

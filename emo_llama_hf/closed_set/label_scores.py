@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from itertools import takewhile
 
 import torch
@@ -12,6 +13,9 @@ from transformers import PreTrainedModel
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
+
+TOKENS_AT_ONCE = 8192
+"""Tokens, with those of the prompts, that a forward reads labels with: more labels take longer, but no more memory."""
 
 
 @torch.inference_mode()
@@ -40,24 +44,20 @@ def label_scores(
         `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1; calibrated as far as the
         processor's `label_temperature` does it.
     """
+    written, _ = processor.get_text_with_replacements(
+        prompts,
+        processor.replacements(
+            [visual for row in visuals for visual in row], [values for row in attributes for values in row]
+        ),
+    )
     ends = [" " + processor.defuse(label) + processor.tokenizer.eos_token for label in labels]
-
-    def tokens(endings: list[str]) -> list[list[int]]:
-        rows: list[list[int]] = processor.text_inputs(
-            [prompt + ending for prompt in prompts for ending in endings],
-            [visual for row in visuals for _ in endings for visual in row],
-            attributes=[values for row in attributes for _ in endings for values in row],
-            padding=False,
-        )["input_ids"]
-        return rows
-
-    count = len(labels)
-    starts = [len(row) for row in tokens([""]) for _ in labels]  # where each answer begins
-    answers = tokens(ends)
+    starts: list[int] = [len(row) for row in processor.tokenizer(written)["input_ids"]]  # where each answer begins
+    answers: list[list[list[int]]] = [
+        processor.tokenizer([prompt + end for end in ends])["input_ids"] for prompt in written
+    ]
     # The prompt is read once. A tokenizer may join its end with an answer, so it goes as far as its answers agree.
-    agreed = [_agreed(answers[i : i + count]) for i in range(0, len(answers), count)]
-    shared = [min(start, length) for start, length in zip(starts[::count], agreed, strict=True)]
-    prompt_ids, prompt_mask = _padded([row[:n] for row, n in zip(answers[::count], shared, strict=True)], "left")
+    shared = [min(start, _agreed(rows)) for start, rows in zip(starts, answers, strict=True)]
+    prompt_ids, prompt_mask = _padded([rows[0][:n] for rows, n in zip(answers, shared, strict=True)], "left")
     read = model(
         input_ids=prompt_ids.to(model.device),
         attention_mask=prompt_mask.to(model.device),
@@ -66,22 +66,29 @@ def label_scores(
         use_cache=True,
         logits_to_keep=1,
     )
-    cache = read.past_key_values
-    cache.batch_repeat_interleave(count)
-    begins = torch.tensor(shared).repeat_interleave(count)[:, None]
-    ids, mask = _padded([row[n:] for row, n in zip(answers, begins.flatten().tolist(), strict=True)], "right")
-    positions = begins + torch.arange(ids.shape[1])
-    outputs = model(
-        input_ids=ids[:, :-1].to(model.device),
-        attention_mask=torch.cat([prompt_mask.repeat_interleave(count, 0), mask[:, :-1]], 1).to(model.device),
-        position_ids=positions[:, :-1].to(model.device),
-        past_key_values=cache,
-        use_cache=True,
-    )
-    logits = torch.cat([read.logits.repeat_interleave(count, 0), outputs.logits], 1)
-    likelihood = logits.float().log_softmax(-1).cpu().gather(-1, ids.unsqueeze(-1)).squeeze(-1)
-    answered = mask * (positions >= torch.tensor(starts)[:, None])
-    total = (likelihood * answered).sum(1).unflatten(0, (len(prompts), count))
+    longest = max(len(row) for rows in answers for row in rows)
+    at_once = max(1, TOKENS_AT_ONCE // (longest * len(prompts)))
+    parts = []
+    for first in range(0, len(labels), at_once):
+        some = [rows[first : first + at_once] for rows in answers]
+        count = len(some[0])
+        ids, mask = _padded([row[n:] for rows, n in zip(some, shared, strict=True) for row in rows], "right")
+        begins = torch.tensor(shared).repeat_interleave(count)[:, None]
+        positions = begins + torch.arange(ids.shape[1])
+        cache = deepcopy(read.past_key_values)  # reading changes it
+        cache.batch_repeat_interleave(count)
+        outputs = model(
+            input_ids=ids[:, :-1].to(model.device),
+            attention_mask=torch.cat([prompt_mask.repeat_interleave(count, 0), mask[:, :-1]], 1).to(model.device),
+            position_ids=positions[:, :-1].to(model.device),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits = torch.cat([read.logits.repeat_interleave(count, 0), outputs.logits], 1)
+        likelihood = logits.float().log_softmax(-1).cpu().gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+        answered = mask * (positions >= torch.tensor(starts).repeat_interleave(count)[:, None])
+        parts.append((likelihood * answered).sum(1).unflatten(0, (len(prompts), count)))
+    total = torch.cat(parts, 1)
     scores: torch.Tensor = (total / processor.label_temperature).softmax(-1)
     return scores
 

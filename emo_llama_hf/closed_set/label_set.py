@@ -1,8 +1,10 @@
 """What may be a set of labels."""
 
 from collections.abc import Sequence
+from reprlib import repr as short
 
-from ..input_error import InputError
+from ..input_error import InputError, input_errors
+from ..processing.media_limits import current_limits
 
 
 def check_labels(labels: Sequence[str]) -> list[str]:
@@ -13,13 +15,19 @@ def check_labels(labels: Sequence[str]) -> list[str]:
         labels (`Sequence[str]`): a list or tuple of words.
 
     Raises:
-        `InputError`: there is none, one is empty or no text, or one occurs twice.
+        `InputError`:
+            There is none, one is empty or no text, one occurs twice, or they are more or longer than the
+            [`MediaLimits`] allow.
     """
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
-        raise InputError(f"`labels` must be a list of words, got {labels!r}.")
+        raise InputError(f"`labels` must be a list of words, got {short(labels)}.")
     labels = [label.strip() for label in labels]
     if not labels or not all(labels):
-        raise InputError(f"`labels` must name at least one label and none may be empty, got {labels!r}.")
+        raise InputError(f"`labels` must name at least one label and none may be empty, got {short(labels)}.")
     if len(set(labels)) < len(labels):
-        raise InputError(f"`labels` has the same label more than once: {labels!r}.")
+        raise InputError(f"`labels` has the same label more than once: {short(labels)}.")
+    with input_errors():
+        current_limits().check("labels", labels, "max_labels")
+        for index, label in enumerate(labels):
+            current_limits().check(f"labels[{index}]", label, "max_label_characters")
     return labels

@@ -7,7 +7,7 @@ import typer
 from transformers import TextStreamer
 
 from ..chat.questions import fetched
-from ..input_error import InputError
+from ..input_error import input_errors
 from ..processing.media_kind import is_video
 from ..processing.media_limits import MediaLimits, media_limits
 from .model_options import ModelOptions
@@ -27,13 +27,11 @@ def chat(
     file = file or _ask("Photo or video: ")
     if not file:
         return 0
-    try:
+    with input_errors():  # damaged, or without a face where the processor wants one
         with media_limits(MediaLimits(allow_private=allow_private)), fetched(file) as source:
             kind = "video" if is_video(source) else "image"
             visual = pipe.processor.load_visual(source, kind == "video")
         [visual] = pipe.processor.faces.find([visual], split=False)
-    except ValueError as error:  # damaged, or without a face where the processor wants one
-        raise InputError(str(error)) from error
     streamer = TextStreamer(pipe.processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
     messages: list[dict[str, Any]] = []
     _say("Ask away; an empty line or Ctrl-D ends the chat.\n")

@@ -239,7 +239,7 @@ def load_pickle(path: Path) -> Any:
             f"any code, or it is not a checkpoint at all. Get it from its authors, or save its tensors alone with "
             f"`torch.save`."
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # its unpickler raises all kinds on what is malformed
         raise ConversionError(f"{path} cannot be read as a PyTorch checkpoint: {error}") from error
 
 
@@ -282,8 +282,8 @@ def weight_files(folder: Path) -> list[Path]:
     for name in INDEX_NAMES:
         if (folder / name).is_file():
             weight_map = read_json(folder / name).get("weight_map")
-            if not isinstance(weight_map, dict):
-                raise ConversionError(f"{folder / name} is damaged: it has no `weight_map`.")
+            if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+                raise ConversionError(f"{folder / name} is damaged: it has no `weight_map` of names of files.")
             files = [folder / file for file in sorted(set(weight_map.values()))]
             for file in files:
                 if not file.is_file():

@@ -54,8 +54,18 @@ def convert_text_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
 
     Raises:
         `FileNotFoundError`: `folder` has neither file.
+        `ConversionError`: they are damaged.
     """
     folder = Path(folder)
+    try:
+        return _text_tokenizer(folder)
+    except (ConversionError, FileNotFoundError):
+        raise
+    except Exception as error:  # tokenizers and sentencepiece raise all kinds on what is malformed
+        raise ConversionError(f"The tokenizer in {folder} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _text_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     settings = read_json(folder / "tokenizer_config.json")
     special = read_json(folder / "special_tokens_map.json")
     if (folder / "tokenizer.model").is_file():

@@ -69,7 +69,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConversionError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
         raise ConversionError(f"{path} must hold a JSON object, not {type(content).__name__}: is it the right file?")

@@ -8,7 +8,6 @@ import argparse
 import re
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,7 +141,9 @@ def _as_folder(source: Path) -> Iterator[Path]:
         folder.mkdir()
         try:
             _unpack(source, folder)
-        except (zipfile.BadZipFile, zlib.error) as error:
+        except ConversionError:
+            raise
+        except Exception as error:  # zipfile raises all kinds on what is malformed
             raise ConversionError(f"`source` {source} is damaged: {error}") from error
         yield folder
 

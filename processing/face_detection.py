@@ -1,6 +1,7 @@
 """Where the faces of pictures are: MTCNN as a transformers model with a config and safetensors weights."""
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from .setting_checks import (
 )
 
 PYRAMID_FACTORS = (0.05, 0.95)  # closer to 1, the levels of the pyramid are without number
+LARGEST_PICTURE = 2**24  # pixels looked at together; P-Net takes 1.4 GB and 5 s of a core for them
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
             Overlap, 0 to 1, above which the less probable of two boxes is dropped: within a pyramid level, across
             levels, after R-Net, after O-Net.
         batch_size (`int`, *optional*, defaults to 8):
-            Pictures looked at together; the memory that `detect` takes grows with it and with their size.
+            Pictures looked at together, as many as have 16 million pixels at most: memory grows with them.
         crop_batch_size (`int`, *optional*, defaults to 512):
             Proposed boxes that R-Net or O-Net look at together.
 
@@ -128,7 +130,8 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         Finds the faces of each picture.
 
         Pictures of one size are looked at together, at most `config.batch_size` at a time; each gives what it gives
-        alone, but for rounding. A picture with a side below `config.min_face_size` has no faces.
+        alone, but for rounding. A picture with a side below `config.min_face_size` has no faces; one of more than 16
+        million pixels is scaled down to these, so that the smallest face looked for is larger.
 
         Args:
             images (`Sequence[PIL.Image.Image]`): pictures of mode RGB, each of any size.
@@ -142,8 +145,9 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         """
         _check_images(images)
         same_size = defaultdict(list)
-        for index, image in enumerate(images):
-            same_size[image.size].append(index)
+        pictures = [_scaled_down(image) for image in images]
+        for index, picture in enumerate(pictures):
+            same_size[picture.size].append(index)
         faces: list[list[Face]] = [[] for _ in images]
         # Weights in half precision are widened, not the pictures narrowed: a box needs more than 11 bits.
         mtcnn = self.mtcnn if self.dtype == torch.float32 else copy.deepcopy(self.mtcnn).float()
@@ -155,10 +159,13 @@ class EmoLlamaFaceDetector(PreTrainedModel):
             for size, indices in same_size.items():
                 if min(size) < self.config.min_face_size:
                     continue
-                for start in range(0, len(indices), self.config.batch_size):
-                    batch = indices[start : start + self.config.batch_size]
-                    pixels = torch.from_numpy(np.stack([np.asarray(images[index]) for index in batch]))
+                together = max(1, min(self.config.batch_size, LARGEST_PICTURE // (size[0] * size[1])))
+                for start in range(0, len(indices), together):
+                    batch = indices[start : start + together]
+                    pixels = torch.from_numpy(np.stack([np.asarray(pictures[index]) for index in batch]))
                     for index, found in zip(batch, mtcnn(pixels.to(self.device)), strict=True):
+                        scale = torch.tensor(images[index].size) / torch.tensor(size)
+                        found = Detections(found.boxes * scale.repeat(2), found.scores, found.landmarks * scale)
                         faces[index] = _largest_first(found)
         return faces
 
@@ -173,6 +180,14 @@ def _check_images(images: Sequence[Image.Image]) -> None:
             raise TypeError(f"`images[{index}]` must be a PIL image, got {type(image).__name__}.")
         if image.mode != "RGB":
             raise ValueError(f"`images[{index}]` has mode {image.mode!r}, not 'RGB': convert it with .convert('RGB').")
+
+
+def _scaled_down(image: Image.Image) -> Image.Image:
+    """The picture, or a smaller one of no more than `LARGEST_PICTURE` pixels, each side one at least."""
+    if image.width * image.height <= LARGEST_PICTURE:
+        return image
+    scale = math.sqrt(LARGEST_PICTURE / (image.width * image.height))
+    return image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))), Image.Resampling.BOX)
 
 
 def _largest_first(found: Detections) -> list[Face]:

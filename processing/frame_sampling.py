@@ -12,7 +12,7 @@ from .clip import Clip, TimesChangedError
 from .frame_indices import count_at_rate, evenly_in_time, evenly_spaced
 from .media_source import UnreadableMediaError
 from .setting_checks import check_choice, check_integer, check_number
-from .video_loading import VideoSource, open_clip
+from .video_loading import RATES, VideoSource, open_clip
 
 Strategy: TypeAlias = Literal["uniform", "fps", "face"]
 STRATEGIES: tuple[Strategy, ...] = ("uniform", "fps", "face")
@@ -21,7 +21,6 @@ ON_ERROR: tuple[OnError, ...] = ("raise", "partial")
 HasFace: TypeAlias = Callable[[list[Image.Image]], Sequence[bool]]
 
 CANDIDATES_PER_FRAME = 4  # frames searched for a face, for each frame wanted
-RATES = (1e-6, 1e6)  # frames a second, the least and the most
 FACE_BATCH = 8  # candidate frames in memory at a time
 
 
@@ -96,7 +95,7 @@ def sample_frames(
         `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: no such file, or it may not be opened.
         `ValueError`: a setting out of range or missing.
     """
-    check_sampling(strategy, num_frames, fps, max_frames, on_error, video_fps)
+    check_sampling(strategy, num_frames, fps, max_frames, on_error)
     if strategy == "fps" and fps is None:
         raise ValueError("`fps` is missing. Give the frames a second for strategy='fps'.")
     if strategy == "face" and has_face is None:
@@ -127,7 +126,6 @@ def check_sampling(
     fps: float | None,
     max_frames: int | None,
     on_error: str,
-    video_fps: float | None = None,
 ) -> None:
     """Raise `ValueError` if a setting of [`sample_frames`] is none of its choices or out of range."""
     check_choice("strategy", strategy, STRATEGIES)
@@ -135,9 +133,8 @@ def check_sampling(
     for name, count in (("num_frames", num_frames), ("max_frames", max_frames)):
         if count is not None:
             check_integer(name, count, 1, sys.maxsize)
-    for name, rate in (("fps", fps), ("video_fps", video_fps)):
-        if rate is not None:
-            check_number(name, rate, *RATES)
+    if fps is not None:
+        check_number("fps", fps, *RATES)
 
 
 def frames_at(

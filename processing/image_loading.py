@@ -149,7 +149,13 @@ def _rgb(image: Image.Image, argument: str) -> Image.Image:
         image = image.convert(image.mode.replace("a", "A"))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+        try:
+            image = Image.alpha_composite(white, image.convert("RGBA"))
+        except Exception as error:  # `info` may say anything
+            raise UnreadableMediaError(
+                f"`{argument}` has a transparency that Pillow cannot apply ({error}). Remove it from the picture's "
+                "`info`."
+            ) from error
     return image.convert("RGB")
 
 
@@ -157,8 +163,13 @@ def _image_from_array(array: np.ndarray | torch.Tensor, argument: str) -> Image.
     """Array or tensor -> PIL image of mode L, RGB or RGBA."""
     channels_first = isinstance(array, torch.Tensor)
     if isinstance(array, torch.Tensor):
-        array = array.detach().cpu()
-        array = (array.float() if array.is_floating_point() else array).numpy()
+        try:
+            array = array.detach().cpu()
+            array = (array.float() if array.is_floating_point() else array).numpy()
+        except Exception as error:  # sparse, quantized, on the meta device, ...
+            raise ValueError(
+                f"`{argument}` is a tensor that numpy cannot hold ({error}). Give a dense one."
+            ) from error
     shape = tuple(array.shape)
     if array.size == 0:
         raise ValueError(f"`{argument}` has no pixels (shape {shape}). Give an array with content.")
@@ -191,9 +202,9 @@ def _eight_bit(array: np.ndarray, argument: str) -> np.ndarray:
                 "[0, 1], or give uint8 levels of 0…255."
             )
         return np.rint(array.astype(np.float64) * 255).astype(np.uint8)
+    reach = f" from {array.min()} to {array.max()}" if array.dtype.kind in "iu" else ""
     raise ValueError(
-        f"`{argument}` has levels of type {array.dtype} from {array.min()} to {array.max()}. Give uint8, uint16, "
-        "bool, or floating point in [0, 1]."
+        f"`{argument}` has levels of type {array.dtype}{reach}. Give uint8, uint16, bool, or floating point in [0, 1]."
     )
 
 

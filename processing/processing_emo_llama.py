@@ -27,7 +27,7 @@ from .media_limits import current_limits
 from .old_settings import FLAT, PARTS, with_parts
 from .prompt_settings import PromptSettings
 from .prompts import CHAT_TEMPLATE, Attributes, defuse, defuse_chat
-from .setting_checks import check_flag, check_integer, check_mapping, check_number, check_text, refused
+from .setting_checks import check_flag, check_integer, check_mapping, check_number, check_text, check_unicode, refused
 from .video_processing_emo_llama import EmoLlamaVideoProcessor, EmoLlamaVideoProcessorKwargs, clip_metadata
 from .visual import Visual
 from .visual_order import VisualsInOrder, in_text_order
@@ -324,8 +324,12 @@ class EmoLlamaProcessor(ProcessorMixin):
             (V, L).
 
         Raises:
-            `ValueError`: a visual has no question, or `questions` or `attributes` has not one entry for each visual.
+            `ValueError`:
+                A text is not valid Unicode, a visual has no question, or `questions` or `attributes` has not one entry
+                for each visual.
         """
+        for text in texts:
+            check_unicode("text", text)
         inputs: dict[str, Any] = {}
         if visuals:
             guides = self._guides(self._questions_in(texts), questions)
@@ -375,6 +379,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         if len(guides) != len(asked):
             raise ValueError(f"`questions` has {len(guides)} entries for {len(asked)} visuals: give one for each.")
         for index, question in enumerate(guides):
+            check_unicode("questions", question)
             if not question.strip():
                 raise ValueError(
                     f"Visual {index} has no question: say in `text` or `questions` what is asked about it."

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from numbers import Real
 from string import Formatter
 from typing import Any, TypeAlias
+
+from .setting_checks import shown
 
 Attributes: TypeAlias = Mapping[str, str | tuple[str, float]]
 """What attributes are perceived to be: each a value of the user's, or a value and its probability."""
@@ -74,13 +77,13 @@ def attribute_sentence(
     Raises:
         `ValueError`: an attribute that `phrases` does not know, or a value that is not text.
     """
-    written = {}
+    written: dict[str, str] = {}
     for name, value in (attributes or {}).items():
         if name not in phrases:
-            raise ValueError(f"`attributes` has {name!r}, but only {', '.join(phrases)} can be described.")
+            raise ValueError(f"`attributes` has {shown(name)}, but only {', '.join(phrases)} can be described.")
         text, probability = value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, 1.0)
-        if not isinstance(text, str):
-            raise ValueError(f"`attributes[{name!r}]` must be text or (text, probability), got {value!r}.")
+        if not isinstance(text, str) or not isinstance(probability, Real):
+            raise ValueError(f"`attributes[{name!r}]` must be text or (text, probability), got {shown(value)}.")
         if probability >= threshold and text.strip():
             written[name] = phrases[name].format(value=text.strip())
     described = ", ".join(written[name] for name in phrases if name in written)

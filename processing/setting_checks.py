@@ -30,8 +30,22 @@ LARGEST = (
     (r"num_\w+|\w+_sizes?|\w+_dim|\w+_embeddings|\w+_feed_forward", MOST),
 )
 
-_shorten = Repr()
-_shorten.maxstring = _shorten.maxother = _shorten.maxlong = 80
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Short(Repr):
+    """Any value in a few words: lists that hold themselves, numbers of more digits than Python writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() <= 1000 else f"a number of {x.bit_length()} bits"
+
+
+shown = _Short().repr
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
@@ -63,6 +77,12 @@ def check_text(name: str, value: object) -> None:
     """Raise `ValueError` unless a setting is a text with something in it, in valid Unicode."""
     if not _is_text(value):
         raise _wrong(name, value, "a text")
+
+
+def check_unicode(name: str, value: str) -> None:
+    """Raise `ValueError` if a text holds half a character, which no tokenizer takes and no file."""
+    if half := SURROGATE.search(value):
+        raise ValueError(f"`{name}` has {half[0]!r} at {half.start()}, which is no character: decode it anew.")
 
 
 def check_texts(name: str, value: object) -> None:
@@ -154,7 +174,7 @@ def _is_a(kind: type, value: Any) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != "" and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, str) and value != "" and not SURROGATE.search(value)
 
 
 def _bounds(least: float, most: float) -> str:
@@ -162,4 +182,4 @@ def _bounds(least: float, most: float) -> str:
 
 
 def _wrong(name: str, value: object, must_be: str) -> ValueError:
-    return ValueError(f"`{name}` must be {must_be}, got {_shorten.repr(value)}.")
+    return ValueError(f"`{name}` must be {must_be}, got {shown(value)}.")

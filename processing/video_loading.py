@@ -13,7 +13,10 @@ from .clip import Clip
 from .frame_list import FrameList
 from .image_loading import PICTURE_FORMATS, open_picture
 from .media_source import MediaSource, UnreadableMediaError, open_media
+from .setting_checks import check_number
 from .video_file import VideoFile
+
+RATES = (1e-6, 1e6)  # frames a second, the least and the most
 
 VideoSource: TypeAlias = MediaSource | np.ndarray | torch.Tensor | Image.Image | list[Any] | tuple[Any, ...]
 
@@ -37,8 +40,10 @@ def open_clip(video: VideoSource, *, partial: bool = False, video_fps: float | N
     Raises:
         `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: no such file, or it may not be opened.
         `UnreadableMediaError`: empty, audio only, damaged, cut off, of no known format, unreachable, or no frames.
-        `ValueError`: `video_fps` for a file.
+        `ValueError`: `video_fps` for a file, or out of range.
     """
+    if video_fps is not None:
+        check_number("video_fps", video_fps, *RATES)
     if isinstance(video, Image.Image) or (isinstance(video, (np.ndarray, torch.Tensor)) and video.ndim != 4):
         video = [video]
     if isinstance(video, (list, tuple, np.ndarray, torch.Tensor)):

@@ -21,16 +21,20 @@ from ..input_error import InputError, input_errors
 from ..processing.frame_sampling import frames_at
 from ..processing.media_limits import MediaLimits, current_limits, media_limits
 from ..processing.prompts import Attributes
+from ..processing.setting_checks import check_mapping, shown
 from ..processing.visual import Visual
 from .annotation import annotate_frame
 from .error_text import error_text
-from .questions import check_question, fetched, read_input, visual_sources
+from .questions import as_turns, check_question, fetched, read_input, visual_sources
 from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFrame, as_dicts, faces_of
 
 Value = TypeVar("Value")
 
 GENERATION_NAMES = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
 GENERATION_NAMES |= {*inspect.signature(GenerationMixin.generate).parameters} - {"self", "inputs", "kwargs"}
+
+# What `generate` raises on values that it does not check.
+MISTAKEN = (TypeError, ValueError, AttributeError, LookupError, OverflowError, NotImplementedError)
 
 
 @dataclass
@@ -138,6 +142,11 @@ class EmotionChatPipeline(Pipeline):
             many = isinstance(inputs, (GeneratorType, Dataset))
             many = many or (isinstance(inputs, list) and not is_valid_message(inputs[0]))
             kwargs["on_error"] = "return" if many else "raise"
+        inputs = as_turns(inputs)
+        if isinstance(inputs, list):
+            inputs = [as_turns(one) for one in inputs]
+        elif isinstance(inputs, GeneratorType):
+            inputs = (as_turns(one) for one in inputs)
         return super().__call__(inputs, **kwargs)
 
     def _sanitize_parameters(
@@ -154,7 +163,7 @@ class EmotionChatPipeline(Pipeline):
         **kwargs: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if on_error not in (None, "raise", "return"):
-            raise InputError(f"`on_error` must be 'raise' or 'return', got {on_error!r}.")
+            raise InputError(f"`on_error` must be 'raise' or 'return', got {shown(on_error)}.")
         limits = limits or getattr(self, "_preprocess_params", {}).get("limits")  # a call's, or the pipeline's
         with media_limits(limits):
             question = None if question is None else check_question(question)
@@ -168,7 +177,9 @@ class EmotionChatPipeline(Pipeline):
             "fps": fps,
             "limits": limits,
         }
-        generate = {**(kwargs.pop("generate_kwargs", None) or {}), **kwargs}
+        given = kwargs.pop("generate_kwargs", None) or {}
+        check_mapping("generate_kwargs", given)
+        generate = {**given, **kwargs}
         unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
         if unknown:
             raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
@@ -246,7 +257,9 @@ class EmotionChatPipeline(Pipeline):
         messages, given = read_input(inputs, question, labels)
         attributes = attributes if given is None else given
         if attributes is not None and attributes is not False and not isinstance(attributes, dict):
-            raise InputError(f"`attributes` must be a dict of perceived attributes, or False, got {attributes!r}.")
+            raise InputError(
+                f"`attributes` must be a dict of perceived attributes, or False, got {shown(attributes)}."
+            )
         visuals = [
             self.processor.load_visual(source, is_clip, **(sampling if is_clip else {}))
             for source, is_clip in visual_sources(messages)
@@ -345,13 +358,24 @@ class EmotionChatPipeline(Pipeline):
         scores = label_scores(
             self.model, self.processor, prompts, lasts, closed_embeds, subjects[0].labels, last_attributes
         ).tolist()
-        generated = self.model.generate(**text, visual_embeds=torch.cat(embeds), **generate_kwargs)
+        generated = self._generate(generate_kwargs, **text, visual_embeds=torch.cat(embeds))
         tokens = getattr(generated, "sequences", generated)[:, text["input_ids"].shape[1] :]
         answers = self.processor.batch_decode(tokens, skip_special_tokens=True)
         each = len(answers) // len(subjects)
         return [
             self._result(subject, answers[i * each : (i + 1) * each], scores[i]) for i, subject in enumerate(subjects)
         ]
+
+    def _generate(self, arguments: dict[str, Any], **inputs: torch.Tensor) -> Any:
+        """What `generate` gives, whose complaints about the user's arguments name them."""
+        try:
+            return self.model.generate(**inputs, **arguments)
+        except MISTAKEN as error:
+            # Objects of the user's (a streamer, a logits processor) may raise whatever they like.
+            if not arguments or not all(map(_is_plain, arguments.values())):
+                raise
+            given = ", ".join(f"`{name}`={shown(value)}" for name, value in arguments.items())
+            raise InputError(f"`generate` cannot work with {given} ({type(error).__name__}: {error}).") from error
 
     def _read(
         self,
@@ -490,6 +514,10 @@ class EmotionChatPipeline(Pipeline):
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
 
 
 def _without(inputs: Mapping[str, Value], *names: str) -> dict[str, Value]:

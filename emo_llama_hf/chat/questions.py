@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from mimetypes import guess_type
-from reprlib import repr as short
 from typing import Any
 
 from transformers.utils.chat_template_utils import Chat, is_valid_message
@@ -15,9 +14,28 @@ from ..processing.download import is_url
 from ..processing.media_kind import is_video
 from ..processing.media_limits import current_limits
 from ..processing.media_source import open_media
+from ..processing.setting_checks import shown
 
 KEYS = ("image", "video", "question", "attributes")
 HOW_TO = "Give a picture, a clip, a dict with `image` or `video`, or chat messages that hold one."
+
+
+class Turns:
+    """
+    A chat, not checked yet: of many inputs, transformers' own `Chat` would refuse all where one is wrong.
+
+    Args:
+        messages (`list` or `tuple`): the first is a message, the others may be anything.
+    """
+
+    def __init__(self, messages: Any) -> None:
+        self.messages = messages
+
+
+def as_turns(inputs: Any) -> Any:
+    """An input of the pipeline, as [`Turns`] if it begins as a chat does."""
+    is_chat = isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0])
+    return Turns(inputs) if is_chat else inputs
 
 
 def check_question(question: object) -> str:
@@ -31,7 +49,7 @@ def check_question(question: object) -> str:
         `InputError`: it is empty, no text, or longer than the [`MediaLimits`] allow.
     """
     if not isinstance(question, str) or not question.strip():
-        raise InputError(f"`question` must be a text that asks something, got {short(question)}.")
+        raise InputError(f"`question` must be a text that asks something, got {shown(question)}.")
     with input_errors():
         current_limits().check("question", question, "max_characters")
     return question
@@ -62,9 +80,13 @@ def read_input(inputs: Any, question: str | None, labels: list[str]) -> tuple[li
     Raises:
         `InputError`: a dict without a visual or with unknown keys, a message without `role` or `content`.
     """
-    if isinstance(inputs, (list, tuple)) and inputs and is_valid_message(inputs[0]):
-        inputs = Chat(inputs)
-    if isinstance(inputs, Chat):
+    inputs = as_turns(inputs)
+    if isinstance(inputs, (Chat, Turns)):
+        for message in inputs.messages:
+            if not is_valid_message(message):
+                raise InputError(
+                    f"`inputs` is a chat with a message that is no dict of `role` and `content`: {shown(message)}."
+                )
         return inputs.messages, None
     attributes = None
     kind: VisualKind
@@ -99,13 +121,13 @@ def visual_sources(messages: Iterable[ChatMessage]) -> list[tuple[Any, bool]]:
     for message in messages:
         content = message["content"]
         if not isinstance(content, (str, list, tuple)):
-            raise InputError(f"`content` must be a text or a list of dicts with a `type`, got {short(content)}.")
+            raise InputError(f"`content` must be a text or a list of dicts with a `type`, got {shown(content)}.")
         for part in [] if isinstance(content, str) else content:
             if not isinstance(part, dict) or "type" not in part:
-                raise InputError(f"`content` must be a text or a list of dicts with a `type`, got {short(content)}.")
+                raise InputError(f"`content` must be a text or a list of dicts with a `type`, got {shown(content)}.")
             kind = part["type"]
             if kind == "text" and not isinstance(part.get("text"), str):
-                raise InputError(f"`content` has a part of type text whose `text` is {short(part.get('text'))}.")
+                raise InputError(f"`content` has a part of type text whose `text` is {shown(part.get('text'))}.")
             if kind == "image_url":  # OpenAI's way of writing it
                 part = part[kind] if isinstance(part.get(kind), dict) else {"url": part.get(kind)}
                 kind = "image"
@@ -116,7 +138,7 @@ def visual_sources(messages: Iterable[ChatMessage]) -> list[tuple[Any, bool]]:
                 raise InputError(f"`inputs` has a part of type {kind} without a source. {HOW_TO}")
             if message["role"] != "user":
                 raise InputError(
-                    f"`inputs` shows something in a message of role {short(message['role'])}: only users may."
+                    f"`inputs` shows something in a message of role {shown(message['role'])}: only users may."
                 )
             found.append((source, kind == "video"))
     if not found:

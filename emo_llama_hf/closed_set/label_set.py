@@ -1,10 +1,10 @@
 """What may be a set of labels."""
 
 from collections.abc import Sequence
-from reprlib import repr as short
 
 from ..input_error import InputError, input_errors
 from ..processing.media_limits import current_limits
+from ..processing.setting_checks import shown
 
 
 def check_labels(labels: Sequence[str]) -> list[str]:
@@ -20,12 +20,12 @@ def check_labels(labels: Sequence[str]) -> list[str]:
             [`MediaLimits`] allow.
     """
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
-        raise InputError(f"`labels` must be a list of words, got {short(labels)}.")
+        raise InputError(f"`labels` must be a list of words, got {shown(labels)}.")
     labels = [label.strip() for label in labels]
     if not labels or not all(labels):
-        raise InputError(f"`labels` must name at least one label and none may be empty, got {short(labels)}.")
+        raise InputError(f"`labels` must name at least one label and none may be empty, got {shown(labels)}.")
     if len(set(labels)) < len(labels):
-        raise InputError(f"`labels` has the same label more than once: {short(labels)}.")
+        raise InputError(f"`labels` has the same label more than once: {shown(labels)}.")
     with input_errors():
         current_limits().check("labels", labels, "max_labels")
         for index, label in enumerate(labels):

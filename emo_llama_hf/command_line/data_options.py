@@ -11,6 +11,7 @@ from ..data.face_cache import FaceCache, default_cache
 from ..data.record_stream import Records
 from ..data.sample import Sample
 from ..data.samples import samples_of
+from ..json_text import UNREADABLE
 from .options import Data, DataOption, LabelMapFile, Layout, OnError, Split
 
 
@@ -67,5 +68,5 @@ def _setting(text: str) -> tuple[str, object]:
         raise typer.BadParameter(f"must be NAME=VALUE, got {text!r}", param_hint="--data-option")
     try:
         return name, json.loads(value)  # numbers, true, false and lists
-    except ValueError:
+    except UNREADABLE:
         return name, value

@@ -5,12 +5,13 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from transformers import PreTrainedModel
 
 from ..input_error import InputError
+from ..json_text import read_object
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.download import is_url
 from ..processing.face_detection import Face
@@ -20,6 +21,7 @@ from ..processing.visual import Visual
 from .record import Record, RecordError, frame_files
 
 SETTINGS_FILE = "settings.json"
+ADVICE = "Remove the folder and run `emo-llama prepare` again."
 SHARD_PATTERN = "faces-*.jsonl"
 
 
@@ -108,13 +110,15 @@ class FaceCache:
         self.folder = Path(folder)
         if not (self.folder / SETTINGS_FILE).is_file():
             raise FileNotFoundError(f"{folder} holds no prepared faces: run `emo-llama prepare` first.")
-        self.settings = json.loads((self.folder / SETTINGS_FILE).read_text("utf-8"))
+        file = self.folder / SETTINGS_FILE
+        self.settings = read_object(file.read_bytes(), str(file), ADVICE)
         self._places: dict[str, tuple[Path, int]] = {}
         for shard in sorted(self.folder.glob(SHARD_PATTERN)):  # by time, so that the latest entry counts
-            with open(shard, "rb") as file:
+            with open(shard, "rb") as lines:
                 start = 0
-                for line in file:
-                    self._places[json.loads(line)["key"]] = (shard, start)
+                for line in lines:
+                    where = f"{shard} at byte {start}"
+                    self._places[_checked(read_object(line, where, ADVICE), where)["key"]] = (shard, start)
                     start += len(line)
 
     def __len__(self) -> int:
@@ -182,6 +186,23 @@ class FaceCache:
             file.seek(place[1])
             entry: CacheEntry = json.loads(file.readline())
         return entry if entry["stamp"] == stamp_of(record) else None
+
+
+def _checked(entry: dict[str, Any], where: str) -> CacheEntry:
+    """An entry as [`entry_of`] makes it."""
+    kinds = {"key": str, "stamp": str, "timestamps": list, "faces": list, "chosen": list}
+    fine = all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
+    fine = fine and all(name in entry for name in ("strategy", "problem", "perceived"))
+    try:
+        for face in (face for frame in entry["faces"] for face in frame) if fine else ():
+            _face(face)
+        perceived = dict(entry["perceived"] or {}) if fine else {}
+        fine = fine and all(len(pair) == 2 for pair in perceived.values())
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise InputError(f"{where} is damaged: it is no entry. {ADVICE}")
+    return cast(CacheEntry, entry)
 
 
 def key_of(record: Record, folder: Path) -> str:

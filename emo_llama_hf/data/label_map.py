@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from ..input_error import InputError
+from ..json_text import UNREADABLE
 
 LABEL_FOLDER = Path(__file__).parent / "labels"
 KEEP = "keep"
@@ -51,7 +52,7 @@ class LabelMap:
             labels = json.loads(path.read_text("utf-8"))["labels"]
             if not all(isinstance(meaning, (str, type(None))) for meaning in labels.values()):
                 raise TypeError("a meaning is neither text nor null")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f'`label_map`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}'
             ) from error

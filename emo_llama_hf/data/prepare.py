@@ -15,11 +15,12 @@ from tqdm.auto import tqdm
 
 from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
+from ..json_text import read_object
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
 from ..whole_file import write_text
-from .face_cache import SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
+from .face_cache import ADVICE, SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
 from .record import Record, RecordError
 from .record_stream import Records
 
@@ -129,7 +130,7 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     if not file.is_file():
         write_text(file, json.dumps(settings, indent=2) + "\n")
         return
-    old = json.loads(file.read_text("utf-8"))
+    old = read_object(file.read_bytes(), str(file), ADVICE)
     changed = [name for name in settings if old.get(name) != settings[name]]
     if changed:
         raise InputError(

@@ -1,5 +1,6 @@
 """A data set of any layout as a stream of records."""
 
+import csv
 import inspect
 import logging
 from collections.abc import Callable, Iterator
@@ -81,6 +82,8 @@ class Records:
         if on_error not in ON_ERROR:
             raise InputError(f"`on_error` must be {' or '.join(ON_ERROR)}, got {on_error!r}.")
         if split is not None:
+            if not isinstance(split, str):
+                raise InputError(f"`split` must be train, validation or test, got {split!r}.")
             split = class_folders.SPLITS.get(split.lower(), split)
         self.layout, self.split, self.on_error, self.options = layout, split, on_error, options
         self._rows, own_labels = LAYOUTS[layout]
@@ -98,7 +101,7 @@ class Records:
         self.skipped, self.without_emotion = [], 0
         splits: set[str] = set()
         found = False
-        for item in self._rows(self.path, **self.options):
+        for item in self._read():
             if isinstance(item, Record):
                 splits.add(item.split or "none")
                 if self.split not in (None, item.split):
@@ -119,6 +122,15 @@ class Records:
         if not found and not self.skipped:
             there = f" of split {self.split!r}, only of {', '.join(sorted(splits))}" if splits and self.split else ""
             raise InputError(f"{self.path} as {self.layout} has no rows{there}.")
+
+    def _read(self) -> Iterator[Record | RecordError]:
+        """The layout's rows; what makes the file as a whole unreadable is told of the file."""
+        try:
+            yield from self._rows(self.path, **self.options)
+        except InputError:
+            raise
+        except (ValueError, csv.Error, NotImplementedError) as error:  # not UTF-8, a null character, no Parquet, ...
+            raise InputError(f"{self.path} cannot be read as {self.layout}: {error}") from error
 
     def _checked(self, item: Record | RecordError) -> Record | None:
         """The row with its canonical label; `None` if it is marked as no emotion."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..input_error import InputError
+from ..json_text import UNREADABLE, json_line, read_object
 from ..whole_file import write_text
 from .predictor import Answer
 
@@ -52,7 +53,7 @@ class Journal:
         self._own = self.folder / f"results-{process:05d}.jsonl"
         file = self.folder / SETTINGS_FILE
         if file.exists():
-            old = json.loads(file.read_text("utf-8"))
+            old = read_object(file.read_bytes(), str(file), "Remove the folder to start anew.")
             changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
             if changed:
                 raise InputError(
@@ -62,15 +63,16 @@ class Journal:
             write_text(file, json.dumps(settings, indent=2) + "\n")
 
     def read(self) -> dict[str, ResultEntry]:
-        """Every result by its sample's id; a line that a kill cut off is as if it had never been begun."""
+        """Every result by its sample's id; a line that was cut off or damaged is as if it had never been begun."""
         results: dict[str, ResultEntry] = {}
         for file in sorted(self.folder.glob(PATTERN)):
             for line in file.read_bytes().split(b"\n"):
                 try:
                     entry = json.loads(line)
-                except ValueError:
+                except UNREADABLE:
                     continue
-                results[entry["id"]] = entry
+                if _is_result(entry):
+                    results[entry["id"]] = entry
         return results
 
     def add(self, entries: list[ResultEntry]) -> None:
@@ -83,6 +85,14 @@ class Journal:
         with open(self._own, "ab+") as file:
             if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 file.write(b"\n")  # after a line that was cut off
-            file.write("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries).encode())
+            file.write(b"".join(map(json_line, entries)))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _is_result(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("id", "target", "kind")):
+        return False
+    if isinstance(entry.get("error"), str):
+        return True
+    return isinstance(entry.get("answer"), str) and isinstance(entry.get("scores"), dict)

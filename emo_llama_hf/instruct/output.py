@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from ..chat_message import ChatMessage, ChatPart, VisualKind
 from ..data.layouts.llava import LlavaTurn, llava_turns
 from ..data.record import Record
+from ..json_text import json_line
 from ..processing.download import is_url
 from ..whole_file import whole_file
 
@@ -95,5 +95,5 @@ def write_lines(path: Path, items: Iterable[InstructItem]) -> None:
         path (`Path`): the file.
         items (`Iterable[InstructItem]`): one a line.
     """
-    with whole_file(path) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
+        file.writelines(map(json_line, items))

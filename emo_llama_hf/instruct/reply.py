@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, cast
 
 from ..data.label_map import LabelMap
+from ..json_text import UNREADABLE
 from .texts import read_json
 
 FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)  # what many models put around JSON
@@ -130,7 +131,7 @@ def _parsed(text: str) -> ReplyContent:
     fenced = FENCE.match(text)
     try:
         reply = json.loads(fenced[1] if fenced else text)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise RejectedReply("not JSON" if text.strip() else "empty", str(error)) from error
     well_formed = (
         isinstance(reply, dict)

@@ -4,9 +4,10 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from ..input_error import InputError
+from ..json_text import json_line, read_object
 from .output import InstructItem
 
 
@@ -72,14 +73,17 @@ class Journal:
             self._append({"settings": settings})
 
     def _parsed(self, line: bytes, start: int) -> ReplyEntry:
-        try:
-            entry: ReplyEntry = json.loads(line)
-            return entry
-        except ValueError as error:
-            raise InputError(f"{self.path} is damaged at byte {start}: {error}. Remove it to start anew.") from error
+        where, advice = f"{self.path} at byte {start}", "Remove the file to start anew."
+        entry = cast(ReplyEntry, read_object(line, where, advice))
+        tokens, items = entry.get("tokens", [0, 0]), entry.get("items", [])
+        counts = isinstance(tokens, list) and [type(count) for count in tokens] == [int, int]
+        named = "settings" in entry or isinstance(entry.get("id"), str)
+        if not (counts and named and isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+            raise InputError(f"{where} is damaged: it is no entry. {advice}")
+        return entry
 
-    def _check(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
-        if old is None:
+    def _check(self, old: object, new: dict[str, Any]) -> None:
+        if not isinstance(old, dict):
             raise InputError(f"{self.path} is no journal: name another output.")
         changed = sorted(name for name in new if old.get(name) != new[name])
         if changed:
@@ -95,7 +99,7 @@ class Journal:
             self._places[entry["id"]] = start
 
     def _append(self, entry: ReplyEntry) -> int:
-        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        line = json_line(entry)
         start = os.fstat(self._file.fileno()).st_size
         written = 0
         while written < len(line):  # a raw write may be short

@@ -4,7 +4,6 @@ import copy
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,6 @@ WRONG_VALUES: list[Any] = [
     "", "abc", "3", "torch", "\ud800", "x" * 10_000, [], [0], [None], ["a"], [1, 2, 3, 4, 5], [[]], {}, {"a": 1},
     {"height": -1, "width": 10**6},
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """
-    One file that was changed.
-
-    Args:
-        file (`str`): its name in the folder.
-        change (`str`): what was changed.
-        content (`bytes`): what the file holds now.
-    """
-
-    file: str
-    change: str
-    content: bytes
-
-    def write(self, source: Path, folder: Path) -> Path:
-        """A folder that holds what `source` does, but for the changed file."""
-        linked_copy(source, folder, self.file).write_bytes(self.content)
-        return folder
 
 
 def linked_copy(source: Path, folder: Path, without: str) -> Path:
@@ -48,23 +26,8 @@ def linked_copy(source: Path, folder: Path, without: str) -> Path:
     return folder / without
 
 
-def mutations(source: Path, files: list[str], seed: int) -> Iterator[Mutation]:
-    """
-    Endlessly, changes of a folder's files, the same for the same seed.
-
-    Args:
-        source (`Path`): the folder.
-        files (`list[str]`): JSON files in it, each changed as often as any other.
-        seed (`int`)
-    """
-    dice = random.Random(seed)
-    while True:
-        for file in files:
-            change, content = _mutated((source / file).read_bytes(), dice)
-            yield Mutation(file, change, content)
-
-
-def _mutated(content: bytes, dice: random.Random) -> tuple[str, bytes]:
+def mutated(content: bytes, dice: random.Random) -> tuple[str, bytes]:
+    """What was changed in a JSON file, and what it holds now."""
     if dice.random() < 0.1:
         return _broken_text(content, dice)
     tree = json.loads(content)

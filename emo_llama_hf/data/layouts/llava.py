@@ -11,6 +11,7 @@ import ijson
 
 from ...chat_message import ChatMessage, ChatPart, VisualKind
 from ...input_error import InputError
+from ...json_text import UNREADABLE
 from ...processing.download import is_url
 from ..record import Record, RecordError
 
@@ -63,7 +64,7 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
                 try:
                     line.encode()
                     yield row, json.loads(line)
-                except ValueError as error:
+                except UNREADABLE as error:
                     yield row, RecordError(row, f"is not JSON in UTF-8 ({error})")
 
 

@@ -1,0 +1,28 @@
+"""The kinds of input that are fuzzed, each a module with `cases(cheap)`, a strategy of inputs."""
+
+import chats
+import checkpoints
+import clips
+import command_lines
+import journals
+import model_folders
+import pictures
+import records
+import urls
+import weights
+
+KINDS = {
+    module.__name__: module
+    for module in (
+        pictures,
+        clips,
+        chats,
+        urls,
+        model_folders,
+        weights,
+        records,
+        journals,
+        checkpoints,
+        command_lines,
+    )
+}

@@ -1,4 +1,4 @@
-"""Fuzzed inputs are answered or refused in words; `benchmarks/fuzz.py` runs many more. What finds findings is tested."""
+"""Fuzzed inputs are answered or refused in words (`benchmarks/fuzz.py` runs many more), and findings are found."""
 
 import ctypes
 import gc

@@ -26,8 +26,9 @@ from .modeling.configuration_emo_llama import EmoLlamaConfig
 from .processing.loading_report import loading_problem
 from .processing.processing_emo_llama import EmoLlamaProcessor
 
-# Modules of an EmoLlama that are small, or learn, and so are never quantized.
-NEVER_QUANTIZED = ["vision_model", "qformer", "visual_tokens", "face_prior", "face_info_mining", "lm_head"]
+# Modules of an EmoLlama that are small, or learn, and so are never quantized. Names are matched from their beginning.
+PARTS = ("vision_model", "qformer", "visual_tokens", "face_prior", "face_info_mining")
+NEVER_QUANTIZED = [*(f"model.{part}" for part in PARTS), "lm_head"]
 
 
 def load_model(

@@ -281,10 +281,11 @@ def test_the_command_line_s_options_reach_the_layout(tmp_path):
         (lists / "test.txt").touch()
     (tmp_path / "data/clips").mkdir(parents=True)
     (tmp_path / "data/clips/00002.mp4").write_bytes(b"x")
-    (record,) = DataOptions(tmp_path, layout="mafw", data_option=["fold=2"], split="train").records()
+    (records,) = DataOptions([tmp_path], layout="mafw", data_option=["fold=2"], split="train").records()
+    (record,) = records
     assert (record.id, record.emotion) == ("00002", "angry")
-    assert DataOptions(tmp_path, layout="llava", data_option=["root=x y"]).records().options == {"root": "x y"}
+    assert DataOptions([tmp_path], layout="llava", data_option=["root=x y"]).records()[0].options == {"root": "x y"}
     with pytest.raises(typer.BadParameter):
-        DataOptions(tmp_path, data_option=["fold"]).records()
+        DataOptions([tmp_path], data_option=["fold"]).records()
     with pytest.raises(FileNotFoundError, match=r"'moods' is neither a JSON file nor one of afew, affectnet, common"):
-        DataOptions(tmp_path, label_map="moods").records()
+        DataOptions([tmp_path], label_map="moods").records()

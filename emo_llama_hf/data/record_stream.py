@@ -2,11 +2,12 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..closed_set.label_set import check_labels
 from ..input_error import InputError
 from .label_map import KEEP, LabelMap
 from .layouts import afew, affectnet, class_folders, dfew, fer2013, ferplus, ferv39k, llava, mafw, raf_db, table
@@ -48,9 +49,13 @@ class Records:
         label_map (`str`, `Path` or `LabelMap`, *optional*):
             What the labels mean: a JSON file or the name of one in `labels/`; by default the layout's own; `"keep"`
             leaves them as they are.
+        labels (`list[str]`, *optional*):
+            Label set of every record; by default what its row names, or else what the label map names.
+        default_labels (`list[str]`, *optional*): label set of records whose data have none of their own.
+        name (`str`, *optional*): of the data set, for messages and reports; by default that of its file or folder.
         on_error (`str`, *optional*, defaults to `"raise"`):
-            `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or whose file is missing,
-            or `"skip"` it: it is then logged and added to `skipped`.
+            `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or not in the set, or
+            whose file is missing, or `"skip"` it: it is then logged and added to `skipped`.
         options (`Any`, *optional*): of the layout: `fold`, `aligned`, `emotion_column`, ...; see its `rows`.
 
     Attributes:
@@ -68,6 +73,9 @@ class Records:
         layout: str | None = None,
         split: str | None = None,
         label_map: str | Path | LabelMap | None = None,
+        labels: Sequence[str] | None = None,
+        default_labels: Sequence[str] | None = None,
+        name: str | None = None,
         on_error: str = "raise",
         **options: Any,
     ) -> None:
@@ -91,6 +99,10 @@ class Records:
         if label_map != KEEP:
             given = label_map or own_labels
             self.label_map = given if isinstance(given, LabelMap) else LabelMap.from_file(given)
+        self._mapped = label_map is not None
+        self.labels = None if labels is None else check_labels(labels)
+        self.default_labels = None if default_labels is None else check_labels(default_labels)
+        self.name = name or self.path.resolve().stem
         self.skipped: list[RecordError] = []
         self.without_emotion = 0
 
@@ -121,15 +133,23 @@ class Records:
             raise InputError(f"{self.path} as {self.layout} has no rows{there}.")
 
     def _checked(self, item: Record | RecordError) -> Record | None:
-        """The row with its canonical label; `None` if it is marked as no emotion."""
+        """The row with its canonical label and its label set; `None` if it is marked as no emotion."""
         if isinstance(item, RecordError):
             raise item
-        if item.emotion is not None and self.label_map is not None:
+        # A row that names its label set names its label in the words of this set.
+        own = item.emotion_labels if not self._mapped else None
+        if own is None and item.emotion is not None and self.label_map is not None:
             if item.emotion not in self.label_map:
                 raise RecordError(item.row, f"label {item.emotion!r} is not in the label map {self.label_map.name!r}")
             meaning = self.label_map.meaning(item.emotion)
             if meaning is None:
                 return None
             item = replace(item, emotion=meaning)
+        if own is None and self.label_map is not None:
+            own = self.label_map.label_set
+        labels = self.labels or own or self.default_labels
+        item = replace(item, dataset=item.dataset or self.name, emotion_labels=labels)
+        if labels is not None:
+            item.closed_set()
         item.check_file()
         return item

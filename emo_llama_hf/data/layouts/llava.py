@@ -10,6 +10,7 @@ from typing import IO, Any, TypedDict
 import ijson
 
 from ...chat_message import ChatMessage, ChatPart, VisualKind
+from ...closed_set.label_set import check_labels
 from ...input_error import InputError
 from ...processing.download import is_url
 from ..record import Record, RecordError
@@ -29,7 +30,8 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
     Rows of a file; files that it names are relative to `root`, by default its own folder.
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
-    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes` and `split`.
+    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes`, `split`,
+    `dataset` and `emotion_labels`, the label set of this data set.
 
     Args:
         path (`Path`): the file.
@@ -90,10 +92,10 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
     if not is_url(visual):
         visual = os.path.join(root, visual)
-    for name, wanted in (("emotion", str), ("attributes", dict), ("split", str)):
+    for name, wanted in (("emotion", str), ("attributes", dict), ("split", str), ("dataset", str)):
         if not isinstance(item.get(name), (wanted, type(None))):
             raise TypeError(f"`{name}` must be {wanted.__name__}, got {item[name]!r}")
-    turns = item.get("conversations")
+    turns, labels = item.get("conversations"), item.get("emotion_labels")
     return Record(
         id=str(item.get("id", number)),
         visual=visual,
@@ -102,6 +104,8 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         emotion=item.get("emotion"),
         attributes=item.get("attributes"),
         split=item.get("split"),
+        dataset=item.get("dataset") or "",
+        emotion_labels=None if labels is None else check_labels(labels, "emotion_labels"),
         row=row,
     )
 

@@ -243,21 +243,21 @@ def test_parquet_with_pictures_as_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layout": "imagenet"}, "`layout` must be one of llava"),
+        ({"layout": "imagenet"}, "`layout` must be one of raf_db"),
         ({"on_error": "ignore"}, "`on_error` must be raise or skip"),
         ({"fold": 3}, "Layout 'class_folders' has no option 'fold'"),
     ],
 )
 def test_wrong_arguments(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        Records(tmp_path, **arguments)
+        Records(tmp_path, **{"layout": "class_folders", **arguments})
 
 
 def test_missing_data(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there"):
         Records(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="has no rows"):
-        list(Records(tmp_path))
+        list(Records(tmp_path, "class_folders"))
 
 
 def test_errors_keep_their_place_between_processes():

@@ -8,6 +8,7 @@ from transformers import AutoProcessor
 
 import miniature_data
 from emo_llama_hf import EmoLlamaConfig
+from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import LabelMap, RecordError, Records
 from emo_llama_hf.data.label_map import LABEL_FOLDER
 from emo_llama_hf.evaluation import make_report
@@ -123,3 +124,27 @@ def test_figures_of_all_sets_only_where_their_label_sets_agree():
     report = make_report(results, {"a": ["happy", "sad"], "b": ["happy", "contemptuous"]})
     assert report.keys() == {"errors", "datasets"}
     assert report["datasets"]["b"]["likelihood"]["labels"] == ["happy", "contemptuous"]
+
+
+def test_several_sets_train_and_are_evaluated_in_one_run(tiny, tmp_path, capsys):
+    """AffectNet's eight labels and MAFW's eleven, with an auxiliary loss, then the same data evaluated."""
+    data = [str(getattr(miniature_data, name)(tmp_path / name)) for name in ("affectnet", "mafw")]
+    arguments = ["--model", str(tiny), "--output", str(tmp_path / "run")]
+    training = ["--max-steps", "2", "--eval-strategy", "steps", "--eval-steps", "2", "--save-strategy", "steps"]
+    training += ["--save-steps", "2", "--use-cpu", "--report-to", "none", "--disable-tqdm", "true"]
+    training += ["--closed-set-weight", "1", "--lora-rank", "2", "--per-device-train-batch-size", "8"]
+    evaluated = [word for path in data for word in ("--eval-data", path)]
+    assert main(["train", *data, "--split", "train", *evaluated, *arguments, *training]) == 0
+    logged = json.loads((tmp_path / "run/all_results.json").read_text())
+    assert logged["eval_uar"] == pytest.approx((logged["eval_uar_affectnet"] + logged["eval_uar_mafw"]) / 2)
+    output = ["--output", str(tmp_path / "report"), "--device", "cpu", "--max-new-tokens", "2"]
+    assert main(["evaluate", *data, "--model", str(tiny), *output]) == 0
+    report = json.loads((tmp_path / "report/report.json").read_text())
+    assert {name: len(part["likelihood"]["labels"]) for name, part in report["datasets"].items()} == {
+        "affectnet": 8,
+        "mafw": 11,
+    }
+    assert "likelihood" not in report and (tmp_path / "report/confusion-likelihood-mafw.png").exists()
+    printed, said = capsys.readouterr()
+    assert f"{data[0]} is read as affectnet." in said and f"{data[1]} is read as mafw." in said
+    assert "affectnet:" in printed and "all together" not in printed

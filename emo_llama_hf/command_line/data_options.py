@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,7 +43,7 @@ class DataOptions:
         Raises:
             `InputError`, `FileNotFoundError`: see [`Records`].
         """
-        return [
+        data = [
             Records(
                 path,
                 layout=self.layout,
@@ -56,6 +57,10 @@ class DataOptions:
             )
             for path, name in zip(self.path, _names(self.path), strict=True)
         ]
+        if self.layout is None:
+            for records in data:
+                print(f"{records.path} is read as {records.layout}.", file=sys.stderr)
+        return data
 
     def samples(
         self,

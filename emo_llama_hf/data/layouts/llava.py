@@ -21,8 +21,15 @@ READ_SIZE = 1 << 20  # characters of a JSON array in memory besides one item
 UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as `surrogateescape` decodes them
 MARK = "\ufdd0"  # stands for them on their way through the parser; Unicode keeps it out of texts
 
+SUFFIXES = (".json", ".jsonl")
+LOOKED_FOR = "a file .json or .jsonl"
 
 LlavaTurn = TypedDict("LlavaTurn", {"from": str, "value": str})
+
+
+def is_here(path: Path) -> bool:
+    """Whether it is a file of JSON."""
+    return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
 def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | RecordError]:

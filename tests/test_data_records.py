@@ -243,21 +243,21 @@ def test_parquet_with_pictures_as_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layout": "imagenet"}, "`layout` must be one of llava"),
+        ({"layout": "imagenet"}, "`layout` must be one of raf_db"),
         ({"on_error": "ignore"}, "`on_error` must be raise or skip"),
         ({"fold": 3}, "Layout 'class_folders' has no option 'fold'"),
     ],
 )
 def test_wrong_arguments(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        Records(tmp_path, **arguments)
+        Records(tmp_path, **{"layout": "class_folders", **arguments})
 
 
 def test_missing_data(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there"):
         Records(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="has no rows"):
-        list(Records(tmp_path))
+        list(Records(tmp_path, "class_folders"))
 
 
 def test_errors_keep_their_place_between_processes():
@@ -281,10 +281,11 @@ def test_the_command_line_s_options_reach_the_layout(tmp_path):
         (lists / "test.txt").touch()
     (tmp_path / "data/clips").mkdir(parents=True)
     (tmp_path / "data/clips/00002.mp4").write_bytes(b"x")
-    (record,) = DataOptions(tmp_path, layout="mafw", data_option=["fold=2"], split="train").records()
+    (records,) = DataOptions([tmp_path], layout="mafw", data_option=["fold=2"], split="train").records()
+    (record,) = records
     assert (record.id, record.emotion) == ("00002", "angry")
-    assert DataOptions(tmp_path, layout="llava", data_option=["root=x y"]).records().options == {"root": "x y"}
+    assert DataOptions([tmp_path], layout="llava", data_option=["root=x y"]).records()[0].options == {"root": "x y"}
     with pytest.raises(typer.BadParameter):
-        DataOptions(tmp_path, data_option=["fold"]).records()
+        DataOptions([tmp_path], data_option=["fold"]).records()
     with pytest.raises(FileNotFoundError, match=r"'moods' is neither a JSON file nor one of afew, affectnet, common"):
-        DataOptions(tmp_path, label_map="moods").records()
+        DataOptions([tmp_path], label_map="moods").records()

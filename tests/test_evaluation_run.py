@@ -186,7 +186,7 @@ class TestEmoLlama:
         ("samples", "words"),
         [
             ([sample(None, "hello")], "nothing to compare"),
-            ([{**face_samples(1)[0], "emotion": "bored"}], "'bored', not one of"),
+            ([{**face_samples(1)[0], "emotion": "bored"}], "'bored', which is none of"),
             (face_samples(1) * 2, "ids must be unique"),
         ],
     )
@@ -215,7 +215,7 @@ class TestForeignModel:
         question = (
             "What is the emotion of the person in the image? Answer with one of these words: happy, sad, neutral."
         )
-        assert theirs.prompt(picture()) == f"<s>USER: <image>\n{question} ASSISTANT:"
+        assert theirs.prompt(picture(), EMOTIONS) == f"<s>USER: <image>\n{question} ASSISTANT:"
         assert question in repr(predictor.pipeline.preprocess({"image": picture()}, labels=EMOTIONS))
 
     def test_answers_and_scores_are_the_models(self, llava):
@@ -224,7 +224,7 @@ class TestForeignModel:
         (found,) = predictor([picture("sad", 4)], [None])
         model = AutoModelForImageTextToText.from_pretrained(llava).eval()
         processor = AutoProcessor.from_pretrained(llava)
-        prompt = predictor.prompt(picture())
+        prompt = predictor.prompt(picture(), EMOTIONS)
         image = drawn_face("sad", 4)
         inputs = processor(images=image, text=prompt, return_tensors="pt", add_special_tokens=False)
         length = inputs["input_ids"].shape[1]

@@ -175,7 +175,7 @@ def test_a_bad_record_is_fatal_or_skipped_as_asked(records, tmp_path):
     report = run(records, tmp_path / "o", on_error="skip", **settings)
     assert list(report.failed) == ["r1"]
     stranger = Record("x", PICTURE, emotion="disappointed", row="t:9")
-    with pytest.raises(RecordError, match="t:9: label 'disappointed' is not among angry, happy, sad"):
+    with pytest.raises(RecordError, match=r"t:9: label 'disappointed' is not in the .* angry, happy, sad"):
         run([stranger], tmp_path / "q", **settings)
 
 

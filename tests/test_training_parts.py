@@ -67,13 +67,15 @@ class TestClosedSetLoss:
         labels = torch.tensor([[-100, -100, 5, 7, 2, -100]])
         at = logits[0]
         expected = at[1, [5, 6]].log_softmax(0)[0] + at[2, [7, 8]].log_softmax(0)[0] + at[3, [2, 9]].log_softmax(0)[0]
-        assert ClosedSetLoss(answers, 1.0).closed_set_sum(logits, labels) == pytest.approx(-expected.item(), rel=1e-5)
+        assert ClosedSetLoss([answers], 1.0).closed_set_sum(logits, labels) == pytest.approx(
+            -expected.item(), rel=1e-5
+        )
 
     def test_only_answers_that_are_labels_count(self, tiny, processor):
         model = AutoModelForImageTextToText.from_pretrained(tiny).eval()
         collator = EmoLlamaDataCollator(processor)
         answers = answer_tokens(collator, EMOTIONS)
-        loss = ClosedSetLoss(answers, 0.7)
+        loss = ClosedSetLoss([answers], 0.7)
         talk = collator([sample(picture(), "happy, with a smile"), sample(None, "Hello.", "Hi")])
         labelled = collator([sample(picture(), "happy"), sample(None, "Hello.", "Hi")])
         with torch.no_grad():
@@ -92,7 +94,7 @@ class TestClosedSetLoss:
     def test_accumulated_batches_add_up(self, tiny, processor):
         model = AutoModelForImageTextToText.from_pretrained(tiny).eval()
         collator = EmoLlamaDataCollator(processor)
-        loss = ClosedSetLoss(answer_tokens(collator, EMOTIONS), 0.7)
+        loss = ClosedSetLoss([answer_tokens(collator, EMOTIONS)], 0.7)
         samples = face_samples(4)
         whole = collator(samples)
         count = (whole["labels"] != -100).sum()
@@ -112,7 +114,7 @@ class TestClosedSetLoss:
     def test_it_pulls_the_label_up(self, processor):
         """Its gradient raises the true label's word and lowers only the other labels' words."""
         logits = torch.zeros(1, 3, 12, requires_grad=True)
-        loss = ClosedSetLoss([[5, 2], [6, 2], [7, 2]], 1.0)
+        loss = ClosedSetLoss([[[5, 2], [6, 2], [7, 2]]], 1.0)
         loss.closed_set_sum(logits, torch.tensor([[-100, 5, 2]])).backward()
         gradient = logits.grad[0, 0]
         assert gradient[5] < 0 < gradient[6] and gradient[6] == gradient[7]

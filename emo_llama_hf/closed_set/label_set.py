@@ -7,12 +7,13 @@ from ..processing.media_limits import current_limits
 from ..processing.setting_checks import shown
 
 
-def check_labels(labels: Sequence[str]) -> list[str]:
+def check_labels(labels: Sequence[str], name: str = "labels") -> list[str]:
     """
     The labels, stripped.
 
     Args:
         labels (`Sequence[str]`): a list or tuple of words.
+        name (`str`, *optional*, defaults to `"labels"`): what messages call it.
 
     Raises:
         `InputError`:
@@ -20,14 +21,14 @@ def check_labels(labels: Sequence[str]) -> list[str]:
             [`MediaLimits`] allow.
     """
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
-        raise InputError(f"`labels` must be a list of words, got {shown(labels)}.")
+        raise InputError(f"`{name}` must be a list of words, got {shown(labels)}.")
     labels = [label.strip() for label in labels]
     if not labels or not all(labels):
-        raise InputError(f"`labels` must name at least one label and none may be empty, got {shown(labels)}.")
+        raise InputError(f"`{name}` must name at least one label and none may be empty, got {shown(labels)}.")
     if len(set(labels)) < len(labels):
-        raise InputError(f"`labels` has the same label more than once: {shown(labels)}.")
+        raise InputError(f"`{name}` has the same label more than once: {shown(labels)}.")
     with input_errors():
-        current_limits().check("labels", labels, "max_labels")
+        current_limits().check(name, labels, "max_labels")
         for index, label in enumerate(labels):
-            current_limits().check(f"labels[{index}]", label, "max_label_characters")
+            current_limits().check(f"{name}[{index}]", label, "max_label_characters")
     return labels

@@ -7,7 +7,7 @@ from accelerate import PartialState
 
 from ..data.sample import Sample
 from ..evaluation.evaluate import evaluate as evaluate_samples
-from ..evaluation.evaluation_report import EvaluationReport
+from ..evaluation.evaluation_report import PROTOCOLS, EvaluationReport
 from ..evaluation.load_predictor import load_predictor
 from .data_options import DataOptions
 from .model_options import ModelOptions
@@ -45,12 +45,12 @@ def evaluate(
     )
     report = evaluate_samples(
         predictor,
-        _samples(data, predictor.labels, faces, folds),
+        _samples(data, labels, predictor.labels, faces, folds),
         processor,
         output,
         settings={"model": model.model, "dtype": model.dtype, "attributes": not no_attributes},
         batch_size=batch_size,
-        protocols=("generation", "likelihood") if protocol == "both" else (protocol,),
+        protocols=PROTOCOLS if protocol == "both" else (protocol,),
     )
     if PartialState().is_main_process:
         print(_summary(report))
@@ -59,21 +59,27 @@ def evaluate(
     return 1 if report["errors"] else 0
 
 
-def _samples(data: DataOptions, labels: list[str], faces: Faces, folds: list[str] | None) -> list[Sample]:
+def _samples(
+    data: DataOptions, labels: Labels, default_labels: list[str], faces: Faces, folds: list[str] | None
+) -> list[Sample]:
     if not folds:
-        return data.samples(labels, faces)
+        return data.samples(labels, default_labels, faces)
     if not all(fold.isdecimal() for fold in folds):
         raise typer.BadParameter(f"must be numbers, got {','.join(folds)!r}", param_hint="--folds")
     return [
         {**sample, "id": f"{fold}/{sample['id']}", "fold": fold}
         for fold in folds
-        for sample in data.samples(labels, faces, fold=int(fold))
+        for sample in data.samples(labels, default_labels, faces, fold=int(fold))
     ]
 
 
 def _summary(report: EvaluationReport) -> str:
     lines = []
-    for protocol in ("generation", "likelihood"):
+    for name, part in report.get("datasets", {}).items():
+        lines += [f"{name}:", _summary(part)]
+    if lines and not report.keys().isdisjoint(PROTOCOLS):
+        lines.append("all together:")
+    for protocol in PROTOCOLS:
         if protocol not in report:
             continue
         figures = report[protocol]

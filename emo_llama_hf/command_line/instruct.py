@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,8 +22,9 @@ from ..instruct.openai_writer import OpenAIWriter
 from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
 from ..instruct.writer import Writer
+from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..whole_file import write_text
-from .data_options import DataOptions
+from .data_options import DataOptions, with_unique_ids
 from .options import CommaList, Labels, Output, comma_list
 
 KINDS = ("category", "conversation")
@@ -106,11 +108,11 @@ def instruct(
     wanted = kinds or KINDS
     if not set(wanted) <= set(KINDS):
         raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, got {','.join(wanted)!r}", param_hint="--kinds")
-    records = data.records()
-    chosen: Iterable[Record] = records
+    records = data.records(labels, EmoLlamaConfig().emotion_labels)
+    chosen: Iterable[Record] = chain.from_iterable(with_unique_ids(records))
     if per_emotion is not None:
-        ids = sample_ids(records, seed, per_emotion)
-        chosen = (record for record in records if record.id in ids)
+        ids = sample_ids(chosen, seed, per_emotion)
+        chosen = (record for record in chain.from_iterable(with_unique_ids(records)) if record.id in ids)
     conversation = None
     if "conversation" in wanted:
         conversation = Conversations(
@@ -136,7 +138,8 @@ def instruct(
         on_error=data.on_error,
     )
     write_text(Path(f"{output}.report.json"), json.dumps(report.to_dict(), indent=2) + "\n")
-    for problem in [*records.skipped, *report.failed.values()]:
+    skipped = [problem for part in records for problem in part.skipped]
+    for problem in [*skipped, *report.failed.values()]:
         print(f"skipped {problem}", file=sys.stderr)
     print(f"{report}\nInstructions are in {output}.")
-    return 1 if records.skipped or report.failed else 0
+    return 1 if skipped or report.failed else 0

@@ -42,12 +42,18 @@ AllowPrivate: TypeAlias = Annotated[
 ]
 Labels: TypeAlias = Annotated[
     CommaList | None,
-    typer.Option(parser=comma_list, metavar="a,b", help="label set, separated by commas (default: the model's)"),
+    typer.Option(
+        parser=comma_list,
+        metavar="a,b",
+        help="label set (default: the data's own, or else the model's)",
+    ),
 ]
 
 # -- the data
 
-Data: TypeAlias = Annotated[Path, typer.Argument(metavar="DATA", help="folder or file of the data set")]
+Data: TypeAlias = Annotated[
+    list[Path], typer.Argument(metavar="DATA", help="folder or file of a data set; may be several")
+]
 Layout: TypeAlias = Annotated[
     str | None,
     typer.Option(

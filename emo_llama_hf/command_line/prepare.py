@@ -22,29 +22,32 @@ def prepare(
     shard_size: Annotated[int, typer.Option(min=1, metavar="N", help="records a file")] = 256,
 ) -> int:
     """Find the faces of a data set once, before training. A run that was stopped goes on where it was."""
+    parts = data.records()
     device = device or first_accelerator()
-    records = data.records()
     if no_attributes:  # then all that is needed is in the processor
         network, processor = None, load_processor(model)
     else:
         network, processor = load_model(model, device=device)
     if processor.faces.detector is not None:
         move(processor.faces.detector, device)
-    folder = faces or default_cache(data.path)
-    report = prepare_faces(
-        records,
-        processor,
-        network,
-        folder,
-        num_workers=num_workers,
-        shard_size=shard_size,
-        on_error=data.on_error,
-    )
-    skipped = [*records.skipped, *report.skipped]
-    for problem in skipped:
-        print(f"skipped {problem}", file=sys.stderr)
-    print(
-        f"{report.prepared} prepared ({report.without_face} without a face), {report.known} known already, "
-        f"{records.without_emotion} marked as no emotion, {len(skipped)} skipped. Faces are in {folder}."
-    )
-    return 1 if skipped else 0
+    failed = 0
+    for records in parts:
+        folder = faces or default_cache(records.path)
+        report = prepare_faces(
+            records,
+            processor,
+            network,
+            folder,
+            num_workers=num_workers,
+            shard_size=shard_size,
+            on_error=data.on_error,
+        )
+        skipped = [*records.skipped, *report.skipped]
+        for problem in skipped:
+            print(f"skipped {problem}", file=sys.stderr)
+        print(
+            f"{report.prepared} prepared ({report.without_face} without a face), {report.known} known already, "
+            f"{records.without_emotion} marked as no emotion, {len(skipped)} skipped. Faces are in {folder}."
+        )
+        failed += len(skipped)
+    return 1 if failed else 0

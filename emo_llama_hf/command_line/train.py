@@ -68,7 +68,8 @@ def train(
     labels: Labels = None,
     faces: Faces = None,
     eval_data: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="data to evaluate on (default: DATA, with --eval-split)")
+        list[Path] | None,
+        typer.Option(metavar="DATA", help="data to evaluate on, may be repeated (default: DATA, with --eval-split)"),
     ] = None,
     eval_split: Annotated[str | None, typer.Option(metavar="S", help="split of it")] = None,
     eval_faces: Annotated[
@@ -91,11 +92,11 @@ def train(
         arguments = EmoLlamaTrainingArguments(str(output), **given(EmoLlamaTrainingArguments))
     except ValueError as error:  # transformers' own, about options that do not go together
         raise InputError(str(error)) from error
-    emotions = labels or load_config(model).emotion_labels
-    train_samples, eval_samples = data.samples(emotions, faces), None
-    if eval_data is not None or eval_split is not None:
+    default_labels = load_config(model).emotion_labels
+    train_samples, eval_samples = data.samples(labels, default_labels, faces), None
+    if eval_data or eval_split is not None:
         evaluated = replace(data, path=eval_data or data.path, split=eval_split)
-        eval_samples = evaluated.samples(emotions, eval_faces or (None if eval_data else faces))
+        eval_samples = evaluated.samples(labels, default_labels, eval_faces or (None if eval_data else faces))
     trainer = fine_tune(arguments, tuning, train_samples, eval_samples)
     if trainer.is_world_process_zero():
         print(f"Saved in {output}.")

@@ -1,8 +1,10 @@
 """Labels of data sets to one canonical set, by the data files in `labels/`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..closed_set.label_set import check_labels
 from ..input_error import InputError
 from ..json_text import UNREADABLE
 
@@ -23,16 +25,29 @@ class LabelMap:
     Args:
         labels (`dict[str, str | None]`): meaning of each label, without regard to case; `None` for "no emotion".
         name (`str`, *optional*, defaults to `"labels"`): what messages call it.
+        label_set (`list[str]`, *optional*):
+            The closed set of the data, in its order: what a question about them offers. A map of words that any data
+            may use has none.
+
+    Raises:
+        `InputError`: `label_set` is none, or lacks a meaning.
     """
 
-    def __init__(self, labels: dict[str, str | None], name: str = "labels") -> None:
+    def __init__(
+        self, labels: dict[str, str | None], name: str = "labels", label_set: Sequence[str] | None = None
+    ) -> None:
         self._labels = {_key(label): meaning for label, meaning in labels.items()}
         self.name = name
+        self.label_set = None if label_set is None else check_labels(label_set, "label_set")
+        strange = {meaning for meaning in labels.values() if meaning is not None} - set(self.label_set or ())
+        if self.label_set is not None and strange:
+            raise InputError(f"`label_set` of {name!r} lacks {', '.join(sorted(strange))}, which labels mean.")
 
     @classmethod
     def from_file(cls, path: str | Path) -> "LabelMap":
         """
-        Read `{"labels": {"written in the data": "meaning", "not an emotion": null}}`.
+        Read `{"labels": {"written in the data": "meaning", "not an emotion": null}, "label_set": ["meaning"]}`, the
+        latter *optional*.
 
         Args:
             path (`str` or `Path`): a JSON file, or the name of one that comes with the package, such as `"raf_db"`.
@@ -49,14 +64,15 @@ class LabelMap:
             known = ", ".join(sorted({file.stem for file in LABEL_FOLDER.glob("*.json")} - {"canonical"}))
             raise FileNotFoundError(f"`label_map`: {str(path)!r} is neither a JSON file nor one of {known}.")
         try:
-            labels = json.loads(path.read_text("utf-8"))["labels"]
+            content = json.loads(path.read_text("utf-8"))
+            labels = content["labels"]
             if not all(isinstance(meaning, (str, type(None))) for meaning in labels.values()):
                 raise TypeError("a meaning is neither text nor null")
         except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f'`label_map`: {path} must hold {{"labels": {{"label": "meaning"}}}}: {error!r}'
             ) from error
-        return cls(labels, path.stem)
+        return cls(labels, path.stem, content.get("label_set"))
 
     def meaning(self, label: str) -> str | None:
         """

@@ -1,6 +1,7 @@
 """One example of a data set: a picture or clip, and what is known about it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class Record:
         emotion (`str`, *optional*): the label.
         attributes (`dict[str, str]`, *optional*): perceived age, gender, race, ... as the data set names them.
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`.
+        dataset (`str`, *optional*): name of the data set that it belongs to.
+        emotion_labels (`list[str]`, *optional*): label set of that data set, in its order.
         row (`str`, *optional*): where it stands, as `file:line`, for messages about it.
     """
 
@@ -55,7 +58,34 @@ class Record:
     emotion: str | None = None
     attributes: dict[str, str] | None = None
     split: str | None = None
+    dataset: str = ""
+    emotion_labels: Sequence[str] | None = None
     row: str = ""
+
+    def closed_set(self, default: Sequence[str] | None = None) -> list[str]:
+        """
+        The label set of the closed question about it. Whatever asks or answers this question takes it from here.
+
+        Args:
+            default (`list[str]`, *optional*): for a record whose data set has none of its own.
+
+        Returns:
+            `list[str]`: empty for a conversation without a label set.
+
+        Raises:
+            `RecordError`: there is no label set and no conversation, or its emotion is not in the set.
+        """
+        labels = self.emotion_labels or default or []
+        name = self.dataset or "its data set"
+        if not labels and self.conversation is None:
+            raise RecordError(self.row, f"{name} has no label set: give `labels`")
+        if labels and self.emotion is not None and self.emotion not in labels:
+            raise RecordError(
+                self.row,
+                f"label {self.emotion!r} is not in the label set of {name}, {', '.join(labels)}: give other `labels`, "
+                "or a `label_map` to these",
+            )
+        return list(labels)
 
     def source(self) -> str | bytes | list[str]:
         """What `EmoLlamaProcessor.load_visual` reads: `visual`, or the frames of a folder, by name."""

@@ -3,11 +3,12 @@
 import csv
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..closed_set.label_set import check_labels
 from ..input_error import InputError
 from .label_map import KEEP, LabelMap
 from .layouts import afew, affectnet, class_folders, dfew, fer2013, ferplus, ferv39k, llava, mafw, raf_db, table
@@ -15,23 +16,63 @@ from .record import Record, RecordError
 
 logger = logging.getLogger(__name__)
 
-# What reads each layout, and the label map in `labels/` that goes with it.
-LAYOUTS: dict[str, tuple[Callable[..., Iterator[Record | RecordError]], str]] = {
-    "llava": (llava.rows, "common"),
-    "class_folders": (class_folders.rows, "common"),
-    "table": (table.rows, "common"),
-    "raf_db": (raf_db.rows, "raf_db"),
-    "affectnet": (affectnet.rows, "affectnet"),
-    "fer2013": (fer2013.rows, "fer2013"),
-    "ferplus": (ferplus.rows, "ferplus"),
-    "afew": (afew.rows, "afew"),
-    "sfew": (afew.rows, "afew"),
-    "dfew": (dfew.rows, "dfew"),
-    "ferv39k": (ferv39k.rows, "ferv39k"),
-    "mafw": (mafw.rows, "mafw"),
+
+class Layout(NamedTuple):
+    """
+    One way to lie on disk.
+
+    Args:
+        rows (`Callable`): reads it.
+        label_map (`str`): the file in `labels/` that goes with it.
+        is_here (`Callable`): whether a path looks like it.
+        looked_for (`str`): by what that is told.
+    """
+
+    rows: Callable[..., Iterator[Record | RecordError]]
+    label_map: str
+    is_here: Callable[[Path], bool]
+    looked_for: str
+
+
+# Those of any data, which are told by little, come after those of single data sets.
+LAYOUTS: dict[str, Layout] = {
+    "raf_db": Layout(raf_db.rows, "raf_db", raf_db.is_here, raf_db.LOOKED_FOR),
+    "affectnet": Layout(affectnet.rows, "affectnet", affectnet.is_here, affectnet.LOOKED_FOR),
+    "fer2013": Layout(fer2013.rows, "fer2013", fer2013.is_here, fer2013.LOOKED_FOR),
+    "ferplus": Layout(ferplus.rows, "ferplus", ferplus.is_here, ferplus.LOOKED_FOR),
+    "afew": Layout(afew.rows, "afew", afew.is_here, afew.LOOKED_FOR),
+    "sfew": Layout(afew.rows, "afew", afew.is_sfew, afew.LOOKED_FOR),
+    "dfew": Layout(dfew.rows, "dfew", dfew.is_here, dfew.LOOKED_FOR),
+    "ferv39k": Layout(ferv39k.rows, "ferv39k", ferv39k.is_here, ferv39k.LOOKED_FOR),
+    "mafw": Layout(mafw.rows, "mafw", mafw.is_here, mafw.LOOKED_FOR),
+    "llava": Layout(llava.rows, "common", llava.is_here, llava.LOOKED_FOR),
+    "table": Layout(table.rows, "common", table.is_here, table.LOOKED_FOR),
+    "class_folders": Layout(class_folders.rows, "common", class_folders.is_here, class_folders.LOOKED_FOR),
 }
-SUFFIXES = {".json": "llava", ".jsonl": "llava", ".csv": "table", ".tsv": "table", ".parquet": "table"}
+COMMON = ("llava", "table", "class_folders")
 ON_ERROR = ("raise", "skip")
+
+
+def layout_of(path: Path) -> str:
+    """
+    The layout of a data set, told from its files: of the single data set that it looks like, or else a common one.
+
+    Args:
+        path (`Path`): the data set's folder or file.
+
+    Raises:
+        `InputError`: it looks like none, or like several.
+    """
+    found = [name for name, layout in LAYOUTS.items() if layout.is_here(path)]
+    found = [name for name in found if name not in COMMON] or found
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"`path`: {path} looks like {' and '.join(found)}: say which it is with `layout`.")
+    looked_for = "; ".join(f"{name}: {layout.looked_for}" for name, layout in LAYOUTS.items())
+    raise InputError(
+        f"`path`: {path} looks like no known layout: give its top folder, or its `layout`. Looked for {looked_for}."
+    )
 
 
 class Records:
@@ -44,14 +85,18 @@ class Records:
     Args:
         path (`str` or `Path`): the data set's folder or file.
         layout (`str`, *optional*):
-            One of `LAYOUTS`. By default JSON is LLaVA's, CSV, TSV and Parquet are tables, a folder has class folders.
+            One of `LAYOUTS`, by default told from the files, see [`layout_of`].
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`; every split by default.
         label_map (`str`, `Path` or `LabelMap`, *optional*):
             What the labels mean: a JSON file or the name of one in `labels/`; by default the layout's own; `"keep"`
             leaves them as they are.
+        labels (`list[str]`, *optional*):
+            Label set of every record; by default what its row names, or else what the label map names.
+        default_labels (`list[str]`, *optional*): label set of records whose data have none of their own.
+        name (`str`, *optional*): of the data set, for messages and reports; by default that of its file or folder.
         on_error (`str`, *optional*, defaults to `"raise"`):
-            `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or whose file is missing,
-            or `"skip"` it: it is then logged and added to `skipped`.
+            `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or not in the set, or
+            whose file is missing, or `"skip"` it: it is then logged and added to `skipped`.
         options (`Any`, *optional*): of the layout: `fold`, `aligned`, `emotion_column`, ...; see its `rows`.
 
     Attributes:
@@ -60,7 +105,7 @@ class Records:
 
     Raises:
         `FileNotFoundError`: `path` is not there, or not of this layout.
-        `InputError`: an unknown layout or option, or no row has this split.
+        `InputError`: an unknown layout or option, or one that cannot be told, or no row has this split.
     """
 
     def __init__(
@@ -69,6 +114,9 @@ class Records:
         layout: str | None = None,
         split: str | None = None,
         label_map: str | Path | LabelMap | None = None,
+        labels: Sequence[str] | None = None,
+        default_labels: Sequence[str] | None = None,
+        name: str | None = None,
         on_error: str = "raise",
         **options: Any,
     ) -> None:
@@ -76,7 +124,8 @@ class Records:
         if not self.path.exists():
             raise FileNotFoundError(f"`path`: {path} is not there.")
         if layout is None:
-            layout = "class_folders" if self.path.is_dir() else SUFFIXES.get(self.path.suffix.lower())
+            layout = layout_of(self.path)
+            logger.info("%s is read as %s.", path, layout)
         if layout not in LAYOUTS:
             raise InputError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r} for {path}.")
         if on_error not in ON_ERROR:
@@ -86,14 +135,18 @@ class Records:
                 raise InputError(f"`split` must be train, validation or test, got {split!r}.")
             split = class_folders.SPLITS.get(split.lower(), split)
         self.layout, self.split, self.on_error, self.options = layout, split, on_error, options
-        self._rows, own_labels = LAYOUTS[layout]
+        self._rows = LAYOUTS[layout].rows
         known = list(inspect.signature(self._rows).parameters)[1:]
         if unknown := sorted(set(options) - set(known)):
             raise InputError(f"Layout {layout!r} has no option {unknown[0]!r}, only {', '.join(known) or 'none'}.")
         self.label_map = None
         if label_map != KEEP:
-            given = label_map or own_labels
+            given = label_map or LAYOUTS[layout].label_map
             self.label_map = given if isinstance(given, LabelMap) else LabelMap.from_file(given)
+        self._mapped = label_map is not None
+        self.labels = None if labels is None else check_labels(labels)
+        self.default_labels = None if default_labels is None else check_labels(default_labels)
+        self.name = name or self.path.resolve().stem
         self.skipped: list[RecordError] = []
         self.without_emotion = 0
 
@@ -133,15 +186,23 @@ class Records:
             raise InputError(f"{self.path} cannot be read as {self.layout}: {error}") from error
 
     def _checked(self, item: Record | RecordError) -> Record | None:
-        """The row with its canonical label; `None` if it is marked as no emotion."""
+        """The row with its canonical label and its label set; `None` if it is marked as no emotion."""
         if isinstance(item, RecordError):
             raise item
-        if item.emotion is not None and self.label_map is not None:
+        # A row that names its label set names its label in the words of this set.
+        own = item.emotion_labels if not self._mapped else None
+        if own is None and item.emotion is not None and self.label_map is not None:
             if item.emotion not in self.label_map:
                 raise RecordError(item.row, f"label {item.emotion!r} is not in the label map {self.label_map.name!r}")
             meaning = self.label_map.meaning(item.emotion)
             if meaning is None:
                 return None
             item = replace(item, emotion=meaning)
+        if own is None and self.label_map is not None:
+            own = self.label_map.label_set
+        labels = self.labels or own or self.default_labels
+        item = replace(item, dataset=item.dataset or self.name, emotion_labels=labels)
+        if labels is not None:
+            item.closed_set()
         item.check_file()
         return item

@@ -1,5 +1,6 @@
 """What training and evaluation read: a chat that shows something, and what is known of it."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from ..chat_message import ChatMessage
@@ -22,10 +23,14 @@ class Sample(_Chat, total=False):
         attributes (`dict` or `list[dict | None]`, *optional*):
             Perceived age, gender and race of the person in every visual, or a list with an entry for each visual.
         id (`str`, *optional*): its name in an evaluation, unique there.
+        emotion_labels (`list[str]`, *optional*): label set of the closed question; the model's own by default.
+        dataset (`str`, *optional*): which data set it belongs to; each has figures of its own in an evaluation.
         fold (`str`, *optional*): which fold of a cross-validation it belongs to.
     """
 
     emotion: str | None
     attributes: Attributes | list[Attributes | None] | None
     id: str
+    emotion_labels: Sequence[str] | None
+    dataset: str
     fold: str | None

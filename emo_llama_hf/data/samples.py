@@ -40,23 +40,28 @@ class RecordVisual:
         return self.faces.visual(self.record, processor)
 
 
-def samples_of(records: Iterable[Record], labels: list[str], faces: FaceCache | None = None) -> list[Sample]:
+def samples_of(
+    records: Iterable[Record], labels: Sequence[str] | None = None, faces: FaceCache | None = None
+) -> list[Sample]:
     """
     Samples of a data set's records; one without a conversation becomes the closed question and its label.
 
     Args:
         records (`Iterable[Record]`): from [`Records`].
-        labels (`list[str]`): label set of the closed question.
+        labels (`list[str]`, *optional*): label set of records whose data set has none of its own.
         faces ([`FaceCache`], *optional*): what `emo-llama prepare` found.
 
     Returns:
         `list[Sample]`, in the order of the records.
+
+    Raises:
+        `RecordError`: see [`Record.closed_set`].
     """
     samples = []
     for record in records:
-        messages = record.conversation
+        messages, options = record.conversation, record.closed_set(labels)
         if messages is None:
-            messages = [closed_message("video" if record.is_video else "image", labels)]
+            messages = [closed_message("video" if record.is_video else "image", options)]
             if record.emotion is not None:
                 messages += [{"role": "assistant", "content": record.emotion}]
         # What the data set says of the person comes before what the face prior perceives.
@@ -65,9 +70,28 @@ def samples_of(records: Iterable[Record], labels: list[str], faces: FaceCache | 
             attributes |= faces.attributes(record) or {}
         attributes |= record.attributes or {}
         sample: Sample = {"id": record.id, "messages": messages, "emotion": record.emotion}
-        sample["attributes"] = attributes or None
+        sample |= {"attributes": attributes or None, "emotion_labels": options, "dataset": record.dataset}
         samples.append(with_visuals(sample, [RecordVisual(record, faces)]))
     return samples
+
+
+def label_set_of(sample: Sample, default: Sequence[str] | None, name: str) -> Sequence[str] | None:
+    """
+    The label set of the closed question about a sample.
+
+    Args:
+        sample ([`Sample`])
+        default (`list[str]`, *optional*): of a sample without one of its own.
+        name (`str`): what a message calls the sample.
+
+    Raises:
+        `InputError`: its emotion is not in the set.
+    """
+    labels, emotion = sample.get("emotion_labels") or default, sample.get("emotion")
+    if labels is not None and emotion is not None and emotion not in labels:
+        name = " of ".join(filter(None, (name, sample.get("dataset"))))
+        raise InputError(f"{name} has the `emotion` {emotion!r}, which is none of {', '.join(labels)}.")
+    return labels
 
 
 def visual_parts(messages: Iterable[ChatMessage]) -> list[ChatPart]:

@@ -22,7 +22,7 @@ class ChatModelPredictor:
     Args:
         model (`PreTrainedModel`): on its device.
         processor (`ProcessorMixin`): the model's, with a chat template.
-        labels (`list[str]`): the label set.
+        labels (`list[str]`): the label set where data have none of their own.
         max_new_tokens (`int`, *optional*, defaults to 64): longest answer.
 
     Raises:
@@ -47,55 +47,62 @@ class ChatModelPredictor:
         self.max_new_tokens = max_new_tokens
 
     @torch.inference_mode()
-    def __call__(self, visuals: list[Visual], attributes: Sequence[Attributes | None]) -> list[Answer]:
+    def __call__(
+        self, visuals: list[Visual], attributes: Sequence[Attributes | None], labels: list[str] | None = None
+    ) -> list[Answer]:
         """
         Ask the closed question about each.
 
         Args:
             visuals (`list[Visual]`): B pictures and clips.
             attributes (`list[dict | None]`): not asked about: other models know no attribute prompt.
+            labels (`list[str]`, *optional*): the label set of this question; the predictor's by default.
 
         Returns:
             `list[Answer]`, one for each visual; nothing is perceived. One whose scores are no numbers is an error.
         """
-        prompts = [self.prompt(visual) for visual in visuals]
+        labels = labels or self.labels
+        prompts = [self.prompt(visual, labels) for visual in visuals]
         inputs = self._inputs(prompts, visuals, padding_side="left")
         generated = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         answers = self.processor.batch_decode(generated[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         results: list[Answer] = []
         for answer, prompt, visual in zip(answers, prompts, visuals, strict=True):
             try:
-                results.append({"answer": answer.strip(), "scores": self.scores(prompt, visual), "perceived": {}})
+                scores = self.scores(prompt, visual, labels)
+                results.append({"answer": answer.strip(), "scores": scores, "perceived": {}})
             except FloatingPointError as error:
                 results.append({"error": str(error)})
         return results
 
-    def prompt(self, visual: Visual) -> str:
+    def prompt(self, visual: Visual, labels: list[str]) -> str:
         """
         The closed question in the model's chat format, up to where the answer begins.
 
         Args:
             visual ([`Visual`]): asked about.
+            labels (`list[str]`): the label set.
         """
         kind: VisualKind = "video" if visual.is_video else "image"
-        message = closed_message(kind, self.labels, visuals=len(visual.frames), shown_as="image")
+        message = closed_message(kind, labels, visuals=len(visual.frames), shown_as="image")
         prompt: str = self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
         return prompt
 
-    def scores(self, prompt: str, visual: Visual) -> dict[str, float]:
+    def scores(self, prompt: str, visual: Visual, labels: list[str]) -> dict[str, float]:
         """
         Probability of each label as the whole answer.
 
         Args:
             prompt (`str`): from [`~ChatModelPredictor.prompt`].
             visual ([`Visual`]): of the prompt.
+            labels (`list[str]`): the label set.
 
         Raises:
             `FloatingPointError`: a score is no number.
         """
         space = "" if prompt[-1:].isspace() else " "
         end = self.processor.tokenizer.eos_token or ""
-        texts = [prompt + space + label + end for label in self.labels]
+        texts = [prompt + space + label + end for label in labels]
         start = self._answer_start(prompt, texts, visual)
         inputs = self._inputs(texts, [visual] * len(texts), padding_side="right")
         logits = self.model(**inputs).logits[:, :-1].float()
@@ -105,7 +112,7 @@ class ChatModelPredictor:
         answered &= torch.arange(1, answered.shape[1] + 1, device=answered.device) >= start
         probabilities = (likelihood * answered).sum(1).softmax(-1).tolist()
         check_finite(probabilities, self.model.dtype)
-        return dict(zip(self.labels, probabilities, strict=True))
+        return dict(zip(labels, probabilities, strict=True))
 
     def _answer_start(self, prompt: str, texts: list[str], visual: Visual) -> int:
         """How many tokens of the texts are the prompt's: the last may have grown together with the answer."""

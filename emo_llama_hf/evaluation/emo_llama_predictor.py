@@ -23,7 +23,7 @@ class EmoLlamaPredictor:
     Args:
         model ([`EmoLlamaForConditionalGeneration`]): or a PEFT model of one.
         processor ([`EmoLlamaProcessor`])
-        labels (`list[str]`): the label set.
+        labels (`list[str]`): the label set where data have none of their own.
         device (`str`, `int` or `torch.device`, *optional*): as of `pipeline`.
         attributes (`bool`, *optional*, defaults to `True`):
             Whether perceived age, gender and race may be written into the prompt.
@@ -47,16 +47,19 @@ class EmoLlamaPredictor:
         self.device: torch.device = self.pipeline.device
         self.labels = labels
         self.attributes = attributes
-        self.settings: dict[str, Any] = {"labels": labels, "max_new_tokens": max_new_tokens, "do_sample": False}
+        self.settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": False}
         self.settings |= {"on_error": "return", "return_perceived": True}
 
-    def __call__(self, visuals: list[Visual], attributes: Sequence[Attributes | None]) -> list[Answer]:
+    def __call__(
+        self, visuals: list[Visual], attributes: Sequence[Attributes | None], labels: list[str] | None = None
+    ) -> list[Answer]:
         """
         Ask the closed question about each.
 
         Args:
             visuals (`list[Visual]`): B pictures and clips.
             attributes (`list[dict | None]`): what is known of the person in each, instead of what is perceived.
+            labels (`list[str]`, *optional*): the label set of this question; the predictor's by default.
 
         Returns:
             `list[Answer]`, one for each visual.
@@ -67,7 +70,7 @@ class EmoLlamaPredictor:
         ]
         if not self.attributes:
             inputs = [{**row, "attributes": False} for row in inputs]
-        results = self.pipeline(inputs, batch_size=len(inputs), **self.settings)
+        results = self.pipeline(inputs, batch_size=len(inputs), labels=labels or self.labels, **self.settings)
         return [
             result
             if "error" in result

@@ -1,5 +1,6 @@
 """An evaluation: samples to results to figures, in any number of processes."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from ..data.sample import Sample
-from ..data.samples import last_visual, visual_parts
+from ..data.samples import label_set_of, last_visual, visual_parts
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
@@ -36,7 +37,8 @@ def evaluate(
 
     Args:
         predictor ([`Predictor`]): such as [`EmoLlamaPredictor`] or [`ChatModelPredictor`].
-        samples (`Sequence[Sample]`): those without an `emotion` are left out.
+        samples (`Sequence[Sample]`):
+            Those without an `emotion` are left out. Each is asked about with the label set of its data set.
         processor ([`EmoLlamaProcessor`]): reads the visuals and, for an EmoLlama, finds their faces.
         output (`str` or `Path`): folder of the results, `report.json` and the confusion matrices.
         settings (`dict`, *optional*): what the results depend on beside the labels, such as the model's name.
@@ -48,44 +50,55 @@ def evaluate(
         [`EvaluationReport`], in every process.
 
     Raises:
-        `InputError`: no sample has an emotion, one has an emotion outside the label set, or two have the same id.
+        `InputError`: no sample has an emotion, one has an emotion outside the label set, two have the same id, or a
+            data set has two label sets.
     """
     state = PartialState(cpu=predictor.device.type == "cpu")
-    labels = predictor.labels
     asked: dict[str, Sample] = {}
+    label_sets: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = defaultdict(list)  # of each data set
     for index, sample in enumerate(samples):
         emotion = sample.get("emotion")
         if emotion is None:
             continue
-        if emotion not in labels:
-            raise InputError(f"Sample {index} has the emotion {emotion!r}, not one of {', '.join(labels)}.")
         name = str(sample.get("id", index))
         if name in asked:
             raise InputError(f"Sample {index} has the id {name!r}, as another has: ids must be unique.")
         asked[name] = sample
+        labels = list(label_set_of(sample, predictor.labels, f"Sample {name}") or ())
+        dataset = sample.get("dataset") or ""
+        if label_sets.setdefault(dataset, labels) != labels:
+            raise InputError(
+                f"Sample {index} has the label set {', '.join(labels)}, others of {dataset or 'its data set'} have "
+                f"{', '.join(label_sets[dataset])}: name the `dataset` of each."
+            )
+        names[dataset].append(name)
     if not asked:
         raise InputError("No sample has an `emotion`: there is nothing to compare answers with.")
-    journal = Journal(output, {"labels": labels, **(settings or {})}, state.process_index)
+    journal = Journal(output, {"labels": label_sets, **(settings or {})}, state.process_index)
     done = journal.read()
     state.wait_for_everyone()  # nobody writes before everybody has read what is left to do
-    left = [name for name in asked if name not in done]
-    mine = left[state.process_index :: state.num_processes]
-    bar = tqdm(total=len(mine), desc="answers", disable=not progress or not state.is_local_main_process)
-    for start in range(0, len(mine), batch_size):
-        names = mine[start : start + batch_size]
-        journal.add(_ask(predictor, processor, {name: asked[name] for name in names}))
-        bar.update(len(names))
+    left = [[name for name in names[dataset] if name not in done] for dataset in label_sets]
+    mine = [part[state.process_index :: state.num_processes] for part in left]
+    bar = tqdm(total=sum(map(len, mine)), desc="answers", disable=not progress or not state.is_local_main_process)
+    for part, labels in zip(mine, label_sets.values(), strict=True):
+        for start in range(0, len(part), batch_size):
+            batch = {name: asked[name] for name in part[start : start + batch_size]}
+            journal.add(_ask(predictor, processor, batch, labels))
+            bar.update(len(batch))
     bar.close()
     state.wait_for_everyone()
     results = journal.read()
-    report = make_report([results[name] for name in asked], labels, protocols)
+    report = make_report([results[name] for name in asked], label_sets, protocols)
     if state.is_main_process:
         save_report(report, output)
     state.wait_for_everyone()
     return report
 
 
-def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, Sample]) -> list[ResultEntry]:
+def _ask(
+    predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, Sample], labels: list[str]
+) -> list[ResultEntry]:
     """A journal entry for each sample; one that cannot be read has an `error`."""
     entries: dict[str, ResultEntry] = {}
     shown: dict[str, tuple[Visual, Attributes | None]] = {}
@@ -94,6 +107,7 @@ def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, 
         entries[name] = {
             "id": name,
             "target": sample["emotion"] or "",
+            "dataset": sample.get("dataset") or "",
             "fold": sample.get("fold"),
             "kind": "dynamic" if parts and parts[-1]["type"] == "video" else "static",
         }
@@ -102,7 +116,7 @@ def _ask(predictor: Predictor, processor: EmoLlamaProcessor, samples: dict[str, 
         except (OSError, ValueError) as error:
             entries[name]["error"] = str(error)
     visuals, known = [visual for visual, _ in shown.values()], [attributes for _, attributes in shown.values()]
-    for name, result in zip(shown, predictor(visuals, known) if visuals else [], strict=True):
+    for name, result in zip(shown, predictor(visuals, known, labels) if visuals else [], strict=True):
         said = _last(samples[name].get("attributes"))
         if "error" in result:
             entries[name]["error"] = result["error"]

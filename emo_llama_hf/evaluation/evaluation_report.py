@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -47,11 +48,14 @@ class EvaluationReport(TypedDict, total=False):
         errors (`int`): samples that could not be read, which are in no figure.
         generation (`dict`): figures of the answers in words, parsed.
         likelihood (`dict`): figures of the likeliest labels.
+        datasets (`dict[str, EvaluationReport]`):
+            Of each data set, where there are several. Where their label sets differ, there are no other figures.
     """
 
     errors: int
     generation: ProtocolFigures
     likelihood: ProtocolFigures
+    datasets: "dict[str, EvaluationReport]"
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Answered:
 
 def make_report(
     results: Iterable[ResultEntry],
-    labels: list[str],
+    labels: list[str] | dict[str, list[str]],
     protocols: Sequence[AnswerProtocol] = PROTOCOLS,
     words: LabelMap | None = None,
 ) -> EvaluationReport:
@@ -79,7 +83,7 @@ def make_report(
 
     Args:
         results (`Iterable[ResultEntry]`): of each sample.
-        labels (`list[str]`): the label set.
+        labels (`list[str]` or `dict[str, list[str]]`): the label set, or that of each data set by its name.
         protocols (`Sequence[str]`, *optional*):
             `"generation"` (the answer in words, parsed) and `"likelihood"` (the likeliest label); both by default.
         words ([`LabelMap`], *optional*): other words for the labels, see [`AnswerParser`].
@@ -87,8 +91,24 @@ def make_report(
     Returns:
         [`EvaluationReport`]
     """
-    parser = AnswerParser(labels, words)
     results = list(results)
+    if not isinstance(labels, dict):
+        return _report(results, labels, protocols, words)
+    parts = {name: [result for result in results if result["dataset"] == name] for name in labels}
+    first, *others = labels.values()
+    if not others:
+        return _report(results, first, protocols, words)
+    datasets = {name: _report(part, labels[name], protocols, words) for name, part in parts.items()}
+    if all(set(other) == set(first) for other in others):
+        return {**_report(results, first, protocols, words), "datasets": datasets}
+    return {"errors": sum(report["errors"] for report in datasets.values()), "datasets": datasets}
+
+
+def _report(
+    results: list[ResultEntry], labels: list[str], protocols: Sequence[AnswerProtocol], words: LabelMap | None
+) -> EvaluationReport:
+    """The figures of results with one label set."""
+    parser = AnswerParser(labels, words)
     read = [result for result in results if "error" not in result]
     if not read:
         raise InputError(f"No sample could be answered; the first one: {results[0]['error']}")
@@ -152,7 +172,8 @@ def _over_folds(folds: dict[str, EmotionMetrics]) -> dict[str, dict[str, float]]
 
 def save_report(report: EvaluationReport, folder: str | Path) -> None:
     """
-    Write `report.json`, and with matplotlib `confusion-PROTOCOL.png` of each protocol.
+    Write `report.json`, and with matplotlib `confusion-PROTOCOL.png` of each protocol; of each of several data sets
+    `confusion-PROTOCOL-DATASET.png`.
 
     Args:
         report ([`EvaluationReport`])
@@ -160,9 +181,11 @@ def save_report(report: EvaluationReport, folder: str | Path) -> None:
     """
     folder = Path(folder)
     write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
-    for protocol in PROTOCOLS:
-        if protocol in report:
-            save_confusion_matrix(report[protocol], folder / f"confusion-{protocol}.png", protocol)
+    for name, part in {"": report, **report.get("datasets", {})}.items():
+        for protocol in PROTOCOLS:
+            if protocol in part:
+                file = "-".join(filter(None, ("confusion", protocol, re.sub(r"[^\w.-]", "_", name)))) + ".png"
+                save_confusion_matrix(part[protocol], folder / file, f"{name} {protocol}".strip())
 
 
 def save_confusion_matrix(figures: EmotionMetrics, path: str | Path, title: str = "") -> None:

@@ -32,19 +32,22 @@ class Predictor(Protocol):
 
     Attributes:
         device (`torch.device`): where it computes.
-        labels (`list[str]`): the label set.
+        labels (`list[str]`): the label set where data have none of their own.
     """
 
     device: torch.device
     labels: list[str]
 
-    def __call__(self, visuals: list[Visual], attributes: Sequence[Attributes | None]) -> list[Answer]:
+    def __call__(
+        self, visuals: list[Visual], attributes: Sequence[Attributes | None], labels: list[str] | None = None
+    ) -> list[Answer]:
         """
         Ask the closed question about each.
 
         Args:
             visuals (`list[Visual]`): B pictures and clips.
             attributes (`list[dict | None]`): what is known of the person in each.
+            labels (`list[str]`, *optional*): the label set of this question; its own by default.
 
         Returns:
             `list[Answer]`, one for each visual.

@@ -21,6 +21,7 @@ class ResultEntry(Answer, total=False):
     Args:
         id (`str`): the sample's.
         target (`str`): its emotion.
+        dataset (`str`, *optional*): the data set that it belongs to.
         fold (`str`, *optional*): its fold.
         kind (`str`): `"static"` or `"dynamic"`: whether a picture or a clip was asked about.
         attributes (`dict[str, str]`): what the sample says of the person, or else what was perceived.
@@ -29,6 +30,7 @@ class ResultEntry(Answer, total=False):
 
     id: str
     target: str
+    dataset: str
     fold: str | None
     kind: str
     attributes: dict[str, str]

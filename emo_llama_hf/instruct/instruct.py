@@ -46,7 +46,8 @@ def instruct(
         output (`str` or `Path`): the file to write; `.journal` is added to its name.
         category ([`CategoryQuestions`], *optional*): how to ask for the label; none of these by default.
         conversation ([`Conversations`], *optional*): who writes conversations, and how; none of these by default.
-        labels (`list[str]`, *optional*): the label set of the questions; `EmoLlamaConfig`'s by default.
+        labels (`list[str]`, *optional*):
+            Label set of the questions about records whose data set has none; `EmoLlamaConfig`'s by default.
         seed (`int`, *optional*, defaults to 0):
             Decides phrasings and the writer's sampling, for each record by its id.
         concurrency (`int`, *optional*, defaults to 4): records worked on at a time.
@@ -166,19 +167,20 @@ class _Run:
 
     def _write(self, record: Record) -> None:
         """Everything about one record, into the journal."""
-        if record.emotion not in self.labels:
-            raise RecordError(record.row, f"label {record.emotion!r} is not among {', '.join(self.labels)}")
+        labels = record.closed_set(self.labels)
+        if record.emotion is None:
+            raise RecordError(record.row, "has no label")
         items, tokens = [], (0, 0)
         if self.category is not None:
-            pairs = self.category.turns(record, self.labels, self.seed)
+            pairs = self.category.turns(record, labels, self.seed)
             for number, pair in enumerate(pairs):
-                items.append(llava_item(record, f"{record.id}#category-{number}", [pair], self.output))
+                items.append(llava_item(record, f"{record.id}#category-{number}", [pair], labels, self.output))
         if self.conversation is not None:
 
             def paid(reply: Reply) -> None:
                 self.journal.add({"id": record.id, "tokens": [reply.input_tokens, reply.output_tokens]})
 
-            turns, reply = self.conversation.turns(record, self.labels, self.seed, self.report, paid)
-            items.append(llava_item(record, f"{record.id}#conversation", turns, self.output))
+            turns, reply = self.conversation.turns(record, labels, self.seed, self.report, paid)
+            items.append(llava_item(record, f"{record.id}#conversation", turns, labels, self.output))
             tokens = (reply.input_tokens, reply.output_tokens)
         self.journal.add({"id": record.id, "tokens": list(tokens), "items": items})

@@ -25,7 +25,8 @@ class InstructItem(TypedDict, total=False):
         id (`str`): the record's, and which of its items this is.
         image, video (`str`): file, relative to the output's folder, or URL; one of them.
         conversations (`list[dict]`): turns, the first with the placeholder of what is shown.
-        emotion (`str`), attributes (`dict[str, str]`), split (`str`): the record's, where it has them.
+        emotion, split, dataset (`str`), attributes (`dict[str, str]`): the record's, where it has them.
+        emotion_labels (`list[str]`): label set of its questions.
     """
 
     id: str
@@ -35,9 +36,11 @@ class InstructItem(TypedDict, total=False):
     emotion: str
     attributes: dict[str, str]
     split: str
+    dataset: str
+    emotion_labels: list[str]
 
 
-def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Path) -> InstructItem:
+def llava_item(record: Record, id: str, turns: list[tuple[str, str]], labels: list[str], output: Path) -> InstructItem:
     """
     One line about a record.
 
@@ -45,6 +48,7 @@ def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Pa
         record ([`Record`])
         id (`str`): of the line.
         turns (`list[tuple[str, str]]`): questions and answers.
+        labels (`list[str]`): label set of the questions.
         output (`Path`): the file of lines; pictures given as bytes are written beside it.
     """
     kind: VisualKind = "video" if record.is_video else "image"
@@ -64,6 +68,9 @@ def llava_item(record: Record, id: str, turns: list[tuple[str, str]], output: Pa
         item["attributes"] = record.attributes
     if record.split is not None:
         item["split"] = record.split
+    if record.dataset:
+        item["dataset"] = record.dataset
+    item["emotion_labels"] = labels
     return item
 
 

@@ -32,6 +32,9 @@ class EmoLlamaDataCollator:
         pad_to_multiple_of (`int`, *optional*): for tensor cores, 8 or 64.
         use_faces (`bool`, *optional*, defaults to `True`): off for a model without a face prior.
         feature_cache ([`FeatureCache`], *optional*): gives `vision_features` instead of `pixel_values`.
+        label_sets (`list[tuple[str, ...]]`, *optional*):
+            What [`ClosedSetLoss`] compares: batches then have `label_sets` (B,), the place of each sample's set in
+            this list, which [`EmoLlamaTrainer`] takes out again.
     """
 
     processor: EmoLlamaProcessor
@@ -39,6 +42,7 @@ class EmoLlamaDataCollator:
     pad_to_multiple_of: int | None = None
     use_faces: bool = True
     feature_cache: FeatureCache | None = None
+    label_sets: list[tuple[str, ...]] | None = None
 
     def __call__(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
         """
@@ -92,6 +96,10 @@ class EmoLlamaDataCollator:
                     f"Sample {row} of the batch has no assistant's answer to learn: {samples[row]['messages']}"
                     + (f" (`max_length={self.max_length}` may have cut it off)" if self.max_length else "")
                 )
+        if self.label_sets is not None:
+            own = [tuple(sample.get("emotion_labels") or ()) for sample in samples]
+            places = [self.label_sets.index(labels) if labels in self.label_sets else IGNORED for labels in own]
+            batch["label_sets"] = torch.tensor(places)
         return {**batch, **self.visual_inputs(visuals)}
 
     def render(self, conversations: list[list[ChatMessage]]) -> tuple[list[str], list[list[tuple[int, int]]]]:

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..data.sample import Sample
-from ..data.samples import load_visuals, with_visuals
+from ..data.samples import label_set_of, load_visuals, with_visuals
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .augmentation import Augmentation
@@ -22,6 +22,13 @@ class EmotionDataset(Dataset[Sample]):
         processor ([`EmoLlamaProcessor`])
         augmentation ([`Augmentation`], *optional*): drawn anew each epoch, from the seed, the epoch and the sample.
         seed (`int`, *optional*, defaults to 0)
+        emotion_labels (`list[str]`, *optional*): label set of samples without one of their own.
+
+    Attributes:
+        label_sets (`list[tuple[str, ...] | None]`): of each sample.
+
+    Raises:
+        `InputError`: the emotion of a sample is not in its label set.
     """
 
     def __init__(
@@ -30,11 +37,14 @@ class EmotionDataset(Dataset[Sample]):
         processor: EmoLlamaProcessor,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        emotion_labels: Sequence[str] | None = None,
     ) -> None:
         self.samples = samples
         self.processor = processor
         self.augmentation = augmentation
         self.seed = seed
+        label_sets = [label_set_of(sample, emotion_labels, f"Sample {i}") for i, sample in enumerate(samples)]
+        self.label_sets = [None if labels is None else tuple(labels) for labels in label_sets]
         self._epoch = torch.zeros((), dtype=torch.long).share_memory_()  # workers that live on see it change
 
     @property
@@ -63,4 +73,4 @@ class EmotionDataset(Dataset[Sample]):
         if self.augmentation is not None:
             dice = random.Random(f"{self.seed}-{int(self._epoch)}-{index}")
             visuals = [self.augmentation(visual, dice) for visual in visuals]
-        return with_visuals(sample, visuals)
+        return {**with_visuals(sample, visuals), "emotion_labels": self.label_sets[index]}

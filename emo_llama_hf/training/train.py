@@ -63,10 +63,9 @@ def train(
         load_in_4bit=tuning.load_in_4bit,
     )
     labels = tuning.emotion_labels or base.config.emotion_labels
-    dataset = EmotionDataset(
-        train_samples, processor, Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
-    )
-    eval_dataset = None if not eval_samples else EmotionDataset(eval_samples, processor)
+    augmentation, seed = Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
+    dataset = EmotionDataset(train_samples, processor, augmentation, seed, emotion_labels=labels)
+    eval_dataset = None if not eval_samples else EmotionDataset(eval_samples, processor, emotion_labels=labels)
     if not len(dataset):
         raise InputError("`train_samples` is empty: there is nothing to learn from.")
     _check_visuals(arguments, dataset, eval_dataset)
@@ -75,7 +74,10 @@ def train(
     )
     loss = None
     if arguments.closed_set_weight:
-        loss = ClosedSetLoss(answer_tokens(collator, labels), arguments.closed_set_weight)
+        known = dataset.label_sets + ([] if eval_dataset is None else eval_dataset.label_sets)
+        collator.label_sets = list(dict.fromkeys(filter(None, known)))
+        answer_sets = [answer_tokens(collator, list(label_set)) for label_set in collator.label_sets]
+        loss = ClosedSetLoss(answer_sets, arguments.closed_set_weight)
     stored = base.dtype
     model = make_trainable(
         base, tuning.parts, tuning.lora_rank, tuning.lora_alpha, tuning.lora_dropout, tuning.lora_targets
@@ -98,7 +100,6 @@ def train(
         processing_class=processor,
         compute_loss_func=loss,
         callbacks=callbacks,
-        emotion_labels=labels,
     )
     checkpoint = arguments.resume_from_checkpoint
     result = trainer.train(get_last_checkpoint(arguments.output_dir) if checkpoint == "last" else checkpoint)

@@ -1,6 +1,8 @@
 """A `Trainer` for EmoLlama: learning rates by part, sample order by epoch, UAR at each evaluation."""
 
 import math
+from collections import defaultdict
+from functools import partial
 from typing import Any, cast
 
 from accelerate.utils import gather_object
@@ -44,16 +46,14 @@ class EmoLlamaTrainer(Trainer):
     Trains an EmoLlama.
 
     Args:
-        emotion_labels (`list[str]`, *optional*):
-            Label set of the closed question that is asked at each evaluation; `config.emotion_labels` by default.
         args, kwargs:
             Of `Trainer`; its `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
             [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
     """
 
-    def __init__(self, *args: Any, emotion_labels: list[str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.emotion_labels: list[str] = emotion_labels or self.model.config.emotion_labels
+        self._loss: Any = self.compute_loss_func
         self.train_sampler: EpochSampler | None = None
         if self.train_dataset is not None:
             self.train_sampler = EpochSampler(
@@ -82,6 +82,13 @@ class EmoLlamaTrainer(Trainer):
         optimizer.param_groups = groups
         return optimizer
 
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As the base class; the loss function is told the label set of each row, which the model knows nothing of."""
+        label_sets = inputs.pop("label_sets", None)
+        if label_sets is not None:
+            self.compute_loss_func = partial(self._loss, label_sets=label_sets)
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
     def evaluation_loop(
         self, dataloader: DataLoader[Sample], *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
     ) -> EvalLoopOutput:
@@ -97,19 +104,27 @@ class EmoLlamaTrainer(Trainer):
         """
         UAR and WAR of the likeliest label over all samples with an emotion; the processes share the work.
 
+        Where data sets have different label sets, each has `uar_DATASET` and `war_DATASET`; `uar` and `war` are the
+        means of these.
+
         Args:
             dataset ([`EmotionDataset`])
-
-        Raises:
-            `InputError`: an emotion is not in the label set.
         """
-        emotions = {index: emotion for index, emotion in enumerate(dataset.emotions) if emotion is not None}
-        known = list(emotions)
-        if not known:
-            return {}
-        strange = sorted(set(emotions.values()) - set(self.emotion_labels))
-        if strange:
-            raise InputError(f"`emotion` is {', '.join(strange)}, which is none of {', '.join(self.emotion_labels)}.")
+        parts: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, (emotion, labels) in enumerate(zip(dataset.emotions, dataset.label_sets, strict=True)):
+            if emotion is not None:
+                parts[labels or tuple(self.model.config.emotion_labels)].append(index)
+        figures = [self._metrics_of(dataset, indices, list(labels)) for labels, indices in parts.items()]
+        if len(figures) < 2:
+            return figures[0] if figures else {}
+        metrics = {name: sum(one[name] for one in figures) / len(figures) for name in ("uar", "war")}
+        for one, indices in zip(figures, parts.values(), strict=True):
+            names = dict.fromkeys(dataset.samples[index].get("dataset") or "other" for index in indices)
+            metrics |= {f"{figure}_{'+'.join(names)}": value for figure, value in one.items()}
+        return metrics
+
+    def _metrics_of(self, dataset: EmotionDataset, known: list[int], labels: list[str]) -> dict[str, float]:
+        """UAR and WAR of the samples with these places, which have one label set."""
         size, processes = self.args.eval_batch_size, self.accelerator.num_processes
         mine = known[self.accelerator.process_index :: processes]
         rounds = math.ceil(len(known) / processes / size)  # sharded weights need every process in every forward
@@ -117,17 +132,13 @@ class EmoLlamaTrainer(Trainer):
         self.model.eval()
         for batch in range(rounds):
             indices = mine[batch * size : (batch + 1) * size] or known[:1]
-            scores = closed_set_scores(
-                self.model, self.data_collator, [dataset[index] for index in indices], self.emotion_labels
-            )
+            samples = [dataset[index] for index in indices]
+            scores = closed_set_scores(self.model, self.data_collator, samples, labels)
             check_finite(scores.flatten().tolist(), self.model.dtype)
             predicted += zip(indices, scores.argmax(1).tolist(), strict=True)
         if processes > 1:
             predicted = gather_object(predicted)
         best = dict(predicted)
-        metrics = emotion_metrics(
-            list(emotions.values()),
-            [self.emotion_labels[best[index]] for index in known],
-            self.emotion_labels,
-        )
+        emotions = [dataset.samples[index].get("emotion") or "" for index in known]
+        metrics = emotion_metrics(emotions, [labels[best[index]] for index in known], labels)
         return {"uar": metrics["uar"], "war": metrics["war"]}

@@ -38,7 +38,7 @@ class TuningArguments:
         default=None, metadata={"help": "linear layers of the language model that get one (default: all)"}
     )
     emotion_labels: list[str] | None = field(
-        default=None, metadata={"help": "label set of the closed question (default: the model's)"}
+        default=None, metadata={"help": "label set of samples without one of their own (default: the model's)"}
     )
     max_length: int | None = field(default=None, metadata={"help": "longest sample, in tokens"})
     augment: bool = field(default=False, metadata={"help": "mirror, crop, recolour and hide parts at random"})

@@ -14,6 +14,14 @@ COLUMNS = (
     "subDirectory_filePath face_x face_y face_width face_height facial_landmarks expression valence arousal".split()
 )
 
+LOOKED_FOR = "Manually_Annotated_file_lists or train_set/images"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder looks like AffectNet's, of either release."""
+    sets = any((path / name / "images").is_dir() for name in SETS)
+    return sets or bool(_places(path, "Manually_Annotated_file_lists"))
+
 
 def rows(path: Path) -> Iterator[Record | RecordError]:
     """

@@ -17,6 +17,17 @@ SPLITS = {
     "testing": "test",
 }
 
+LOOKED_FOR = "LABEL/FILE or SPLIT/LABEL/FILE"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder has pictures or clips in folders, or these in folders of splits."""
+    if not path.is_dir():
+        return False
+    labels = [folder for folder in subfolders(path) if folder.name.lower() not in SPLITS]
+    below = [label for folder in subfolders(path) if folder not in labels for label in subfolders(folder)]
+    return any(True for label in [*labels, *below] for _ in class_rows(label, path, None))
+
 
 def rows(path: Path) -> Iterator[Record]:
     """

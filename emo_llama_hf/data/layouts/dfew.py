@@ -7,6 +7,13 @@ from ..record import Record, RecordError
 from .clips import check_fold, find_clip, find_folder
 from .fer2013 import table_rows
 
+LOOKED_FOR = "EmoLabel_DataSplit"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder looks like DFEW's."""
+    return (path / LOOKED_FOR).is_dir()
+
 
 def rows(path: Path, fold: int = 1) -> Iterator[Record | RecordError]:
     """

@@ -14,6 +14,19 @@ from ..record import Record, RecordError
 SIDE = 48
 USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 
+COLUMNS = {"emotion", "pixels", "Usage"}
+LOOKED_FOR = "fer2013.csv, or a table of emotion, pixels, Usage"
+
+
+def is_here(path: Path) -> bool:
+    """Whether it is FER2013's table, or a folder with it that has none of FERPlus."""
+    if path.is_dir():
+        return (path / "fer2013.csv").is_file() and not (path / "fer2013new.csv").exists()
+    if path.suffix.lower() != ".csv":
+        return False
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        return {name.strip() for name in next(csv.reader(file), [])} >= COLUMNS
+
 
 def rows(path: Path) -> Iterator[Record | RecordError]:
     """

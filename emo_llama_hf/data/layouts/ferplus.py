@@ -10,6 +10,13 @@ from .fer2013 import USAGES, png_of_pixels, table_rows
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
 
+LOOKED_FOR = "fer2013new.csv"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder has FERPlus's table of votes."""
+    return (path / LOOKED_FOR).is_file()
+
 
 def rows(path: Path) -> Iterator[Record | RecordError]:
     """

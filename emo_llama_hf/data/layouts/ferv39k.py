@@ -6,6 +6,13 @@ from pathlib import Path
 from ..record import Record, RecordError
 from .clips import find_clip, find_folder
 
+LOOKED_FOR = "4_setups"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder looks like FERV39k's."""
+    return (path / LOOKED_FOR).is_dir()
+
 
 def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError]:
     """

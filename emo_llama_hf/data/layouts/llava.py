@@ -10,6 +10,7 @@ from typing import IO, Any, TypedDict
 import ijson
 
 from ...chat_message import ChatMessage, ChatPart, VisualKind
+from ...closed_set.label_set import check_labels
 from ...input_error import InputError
 from ...json_text import UNREADABLE
 from ...processing.download import is_url
@@ -21,8 +22,15 @@ READ_SIZE = 1 << 20  # characters of a JSON array in memory besides one item
 UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as `surrogateescape` decodes them
 MARK = "\ufdd0"  # stands for them on their way through the parser; Unicode keeps it out of texts
 
+SUFFIXES = (".json", ".jsonl")
+LOOKED_FOR = "a file .json or .jsonl"
 
 LlavaTurn = TypedDict("LlavaTurn", {"from": str, "value": str})
+
+
+def is_here(path: Path) -> bool:
+    """Whether it is a file of JSON."""
+    return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
 def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | RecordError]:
@@ -30,7 +38,8 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
     Rows of a file; files that it names are relative to `root`, by default its own folder.
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
-    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes` and `split`.
+    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes`, `split`,
+    `dataset` and `emotion_labels`, the label set of this data set.
 
     Args:
         path (`Path`): the file.
@@ -91,10 +100,10 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
     if not is_url(visual):
         visual = os.path.join(root, visual)
-    for name, wanted in (("emotion", str), ("attributes", dict), ("split", str)):
+    for name, wanted in (("emotion", str), ("attributes", dict), ("split", str), ("dataset", str)):
         if not isinstance(item.get(name), (wanted, type(None))):
             raise TypeError(f"`{name}` must be {wanted.__name__}, got {item[name]!r}")
-    turns = item.get("conversations")
+    turns, labels = item.get("conversations"), item.get("emotion_labels")
     return Record(
         id=str(item.get("id", number)),
         visual=visual,
@@ -103,6 +112,8 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         emotion=item.get("emotion"),
         attributes=item.get("attributes"),
         split=item.get("split"),
+        dataset=item.get("dataset") or "",
+        emotion_labels=None if labels is None else check_labels(labels, "emotion_labels"),
         row=row,
     )
 

@@ -8,6 +8,13 @@ from .clips import check_fold, find_clip, find_folder
 
 LIST_FOLDERS = ("Train & Test Set", "Train_Test_Set", "split")  # the authors', and what people rename it to
 
+LOOKED_FOR = "Train & Test Set/single"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder looks like MAFW's."""
+    return any((path / name / "single").is_dir() for name in LIST_FOLDERS)
+
 
 def rows(path: Path, fold: int = 1, subset: str = "single/no_caption") -> Iterator[Record | RecordError]:
     """

@@ -10,6 +10,13 @@ GENDERS = ("male", "female", None)  # the last: people were not sure
 RACES = ("Caucasian", "African-American", "Asian")
 AGES = ("0-3", "4-19", "20-39", "40-69", "70+")
 
+LOOKED_FOR = "EmoLabel/list_patition_label.txt"
+
+
+def is_here(path: Path) -> bool:
+    """Whether a folder looks like RAF-DB's, or its `basic`."""
+    return any((folder / LOOKED_FOR).is_file() for folder in (path, path / "basic"))
+
 
 def rows(path: Path, aligned: bool = True) -> Iterator[Record | RecordError]:
     """

@@ -17,6 +17,14 @@ EMOTION_COLUMNS = ("emotion", "label", "expression")
 ATTRIBUTE_COLUMNS = ("age", "gender", "race")
 BATCH_ROWS = 64
 
+SUFFIXES = (".csv", ".tsv", ".parquet")
+LOOKED_FOR = "a file .csv, .tsv or .parquet"
+
+
+def is_here(path: Path) -> bool:
+    """Whether it is a file of a table."""
+    return path.is_file() and path.suffix.lower() in SUFFIXES
+
 
 def rows(
     path: Path,

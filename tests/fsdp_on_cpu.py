@@ -2,6 +2,7 @@
 
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
+from torch.distributed.tensor import _collective_utils, _redistribute, debug
 
 
 def allow_fsdp_on_cpu() -> None:
@@ -16,3 +17,11 @@ def allow_fsdp_on_cpu() -> None:
             PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 
     AcceleratorState.__init__ = init
+
+
+def forget_meshes() -> None:
+    """DTensor's caches keep every mesh, and so its process group, whose threads would never end if they are gloo's."""
+    debug._clear_sharding_prop_cache()
+    _redistribute._gen_transform_infos.cache_clear()
+    _redistribute.clear_redistribute_planner_cache()
+    _collective_utils.MeshTopoInfo.build_from_mesh.cache_clear()

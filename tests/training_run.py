@@ -5,12 +5,12 @@ The last two are JSON, e.g. `'{"seed": 1}' '{}'`.
 
 import json
 import sys
-
-from accelerate import PartialState
+from pathlib import Path
 
 from emo_llama_hf.training import EmoLlamaTrainingArguments, TuningArguments, train
+from emo_llama_hf.training.end_training import end_training
 from emotion_samples import EMOTIONS, face_samples
-from fsdp_on_cpu import allow_fsdp_on_cpu
+from fsdp_on_cpu import allow_fsdp_on_cpu, forget_meshes
 
 TRAINING = {
     "per_device_train_batch_size": 4,
@@ -47,4 +47,8 @@ def history(folder, *keys: str) -> list[tuple]:
 if __name__ == "__main__":
     allow_fsdp_on_cpu()
     run(*sys.argv[1:3], *map(json.loads, sys.argv[3:]))
-    PartialState().destroy_process_group()
+    forget_meshes()
+    end_training()
+    # One that lived on could abort the process while Python ends.
+    left = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm") if "gloo" in path.read_text()]
+    assert not left, f"threads of a process group that was destroyed: {left}"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from accelerate import PartialState
 from transformers import HfArgumentParser
 from typer.core import TyperCommand
 
@@ -77,6 +76,7 @@ def train(
     ] = None,
 ) -> int:
     """Fine-tune a model on a data set."""
+    from ..training.end_training import end_training
     from ..training.train import train as fine_tune
     from ..training.training_arguments import EmoLlamaTrainingArguments
     from ..training.tuning_arguments import TuningArguments
@@ -100,7 +100,8 @@ def train(
     trainer = fine_tune(arguments, tuning, train_samples, eval_samples)
     if trainer.is_world_process_zero():
         print(f"Saved in {output}.")
-    PartialState().destroy_process_group()
+    del trainer
+    end_training()
     return 0
 
 

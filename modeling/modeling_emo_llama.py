@@ -23,7 +23,7 @@ from transformers.modeling_outputs import (
 )
 from transformers.models.sam.modeling_sam import SamAttention
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, can_return_tuple, torch_compilable_check
+from transformers.utils import TransformersKwargs, can_return_tuple, is_tracing, torch_compilable_check
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -206,6 +206,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
     Sizes in the shapes below: B samples of T tokens; V visuals (images or clips) of F frames together; Q-Former
     questions of L tokens; E the language model's width.
 
+    A forward does not wait for a device: shapes are checked everywhere, values (whether pixels are finite, whether
+    counts agree) of inputs on the CPU. The processor's are right.
+
     Args:
         config ([`EmoLlamaConfig`])
     """
@@ -327,11 +330,13 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         else:
             raise ValueError("Give `pixel_values` or `vision_features`.")
         raw = vision.last_hidden_state  # F, 1 + N, D
-        frame_counts = frame_counts.to(raw.device)
-        torch_compilable_check(
-            frame_counts.sum() == raw.shape[0],
-            lambda: f"`frame_counts` {frame_counts.tolist()} must sum to the {raw.shape[0]} frames of `pixel_values`.",
-        )
+        if _may_be_read(frame_counts):  # on CUDA `repeat_interleave` asserts it
+            torch_compilable_check(
+                frame_counts.sum() == raw.shape[0],
+                lambda: (
+                    f"`frame_counts` {frame_counts.tolist()} must sum to the {raw.shape[0]} frames of `pixel_values`."
+                ),
+            )
         torch_compilable_check(
             frame_counts.shape[0] == qformer_input_ids.shape[0],
             lambda: (
@@ -378,7 +383,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         if self.face_info_mining is None:
             raise ValueError(NO_FACE_PRIOR)
         if face_mask is None:
-            face_mask = torch.ones(face_map.shape[0], dtype=torch.bool)
+            face_mask = torch.ones(face_map.shape[0], dtype=torch.bool, device=features.device)
         torch_compilable_check(
             face_map.shape[0] == face_landmarks.shape[0] == features.shape[0] == face_mask.shape[0],
             lambda: (
@@ -400,16 +405,16 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         attention_mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """The Q-Former's queries (F, Q, H) after they looked at normed features (F, 1 + N, D), question in mind."""
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
         frames = features.shape[0]
         repeat = torch.arange(frame_counts.shape[0], device=input_ids.device).repeat_interleave(
             frame_counts.to(input_ids.device), output_size=frames
         )
-        query_mask = attention_mask.new_ones(frames, self.config.num_query_tokens)
+        if attention_mask is not None:
+            query_mask = attention_mask.new_ones(frames, self.config.num_query_tokens)
+            attention_mask = torch.cat([query_mask, attention_mask[repeat]], dim=1)
         outputs = self.qformer(
             input_ids=input_ids[repeat],
-            attention_mask=torch.cat([query_mask, attention_mask[repeat]], dim=1),
+            attention_mask=attention_mask,
             query_embeds=self.query_tokens.expand(frames, -1, -1),
             encoder_hidden_states=features,
         )
@@ -432,17 +437,21 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             `torch.BoolTensor` of shape `(B, T, 1)`: True at the placeholders, on the device of `inputs_embeds`.
 
         Raises:
-            `ValueError`: placeholders and visual tokens differ in number.
+            `ValueError`: placeholders and visual tokens differ in number; on CUDA this is a device-side assertion.
         """
         placeholders: torch.Tensor = input_ids == self.config.image_token_id
         count = 0 if image_features is None else image_features.shape[0]
-        torch_compilable_check(
-            placeholders.sum() == count,
-            lambda: (
-                f"`input_ids` has {int(placeholders.sum())} visual placeholders, but the visual inputs give {count} "
-                f"visual tokens ({self.config.tokens_per_frame} a frame): give one placeholder for each."
-            ),
+        given = (
+            f"visual placeholders, but the visual inputs give {count} visual tokens "
+            f"({self.config.tokens_per_frame} a frame): give one placeholder for each."
         )
+        if _may_be_read(input_ids):
+            torch_compilable_check(
+                placeholders.sum() == count,
+                lambda: f"`input_ids` has {int(placeholders.sum())} {given}",
+            )
+        elif input_ids.is_cuda:
+            torch._assert_async(placeholders.sum() == count, f"`input_ids` has too few or many {given}")
         return placeholders.unsqueeze(-1).to(inputs_embeds.device)
 
     @can_return_tuple
@@ -690,14 +699,20 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         }
 
 
+def _may_be_read(values: torch.Tensor) -> bool:
+    """Whether values can be looked at without making Python wait for a device."""
+    return values.device.type == "cpu" or bool(is_tracing(values))
+
+
 def _check_pixels(name: str, pixels: torch.Tensor) -> None:
-    """Raise `ValueError` for what are no pixels of frames: another shape, or NaN."""
+    """Raise `ValueError` for what are no pixels of frames: another shape or, where they may be read, NaN."""
     if pixels.ndim != 4 or pixels.shape[1] != 3:
         raise ValueError(f"`{name}` must have shape (frames, 3, height, width), got {tuple(pixels.shape)}.")
-    torch_compilable_check(
-        torch.isfinite(pixels).all(),
-        f"`{name}` has NaN or infinite pixels: check how the pictures were read and normalized.",
-    )
+    if _may_be_read(pixels):
+        torch_compilable_check(
+            torch.isfinite(pixels).all(),
+            f"`{name}` has NaN or infinite pixels: check how the pictures were read and normalized.",
+        )
 
 
 __all__ = ["EmoLlamaForConditionalGeneration", "EmoLlamaModel", "EmoLlamaPreTrainedModel"]

@@ -139,12 +139,17 @@ class Mtcnn(nn.Module):
         for scale in pyramid_scales(height, width, self.min_face_size, self.pyramid_factor):
             level = F.adaptive_avg_pool2d(pixels, (int(height * scale + 1), int(width * scale + 1)))
             probability, offsets = self.pnet(_normalized(level))
-            passed = probability >= self.thresholds[0]
-            picture, row, column = passed.nonzero().cpu().unbind(dim=1)
+            # Chosen on the nets' device: every read of its values makes Python wait for it.
+            cells = (probability >= self.thresholds[0]).nonzero()  # N, 3
+            picture, row, column = cells.unbind(dim=1)
+            passed = torch.cat(
+                (probability[picture, row, column, None], offsets[picture, :, row, column]), dim=1
+            ).cpu()
+            picture, row, column = cells.cpu().unbind(dim=1)
+            scores, offsets = passed[:, 0], passed[:, 1:]
             corner = STRIDE * torch.stack((column, row), dim=1).float()
             # Whole pixels, and one to the right and below, as the original (and MATLAB before it) counts.
             boxes = torch.cat(((corner + 1) / scale, (corner + WINDOW) / scale), dim=1).floor()
-            scores, offsets = probability[passed].cpu(), offsets.permute(0, 2, 3, 1)[passed].cpu()
             kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[0])
             levels.append((picture[kept], boxes[kept], scores[kept], offsets[kept]))
         if not levels:

@@ -610,13 +610,3 @@ class TestErrors:
     def test_configuration(self, argument, value):
         with pytest.raises(ValueError, match=f"`{argument}"):
             tiny_config(**{argument: value})
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@torch.no_grad()
-def test_cuda_equals_cpu(model, samples):
-    moved = copy.deepcopy(model).to("cuda")
-    for sample in samples:
-        logits = moved(**{name: value.to("cuda") for name, value in sample.items()}).logits
-        torch.testing.assert_close(logits.cpu(), model(**sample).logits, atol=1e-3, rtol=1e-3)

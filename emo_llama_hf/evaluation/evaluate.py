@@ -32,7 +32,8 @@ def evaluate(
     Ask about each sample's last visual, once, and work out the figures.
 
     Under `accelerate launch` or `torchrun` the processes share the samples. Results are written down as they come: the
-    same call goes on where an earlier one was stopped, with any number of processes and any batch size.
+    same call goes on where an earlier one was stopped, with any number of processes and any batch size; samples that
+    could not be read are tried again.
 
     Args:
         predictor ([`Predictor`]): such as [`EmoLlamaPredictor`] or [`ChatModelPredictor`].
@@ -48,7 +49,8 @@ def evaluate(
         [`EvaluationReport`], in every process.
 
     Raises:
-        `InputError`: no sample has an emotion, one has an emotion outside the label set, or two have the same id.
+        `InputError`: no sample has an emotion, one has an emotion outside the label set, two have the same id, or
+            another run is writing `output`.
     """
     state = PartialState(cpu=predictor.device.type == "cpu")
     labels = predictor.labels
@@ -66,22 +68,23 @@ def evaluate(
     if not asked:
         raise InputError("No sample has an `emotion`: there is nothing to compare answers with.")
     journal = Journal(output, {"labels": labels, **(settings or {})}, state.process_index)
-    done = journal.read()
-    state.wait_for_everyone()  # nobody writes before everybody has read what is left to do
-    left = [name for name in asked if name not in done]
-    mine = left[state.process_index :: state.num_processes]
-    bar = tqdm(total=len(mine), desc="answers", disable=not progress or not state.is_local_main_process)
-    for start in range(0, len(mine), batch_size):
-        names = mine[start : start + batch_size]
-        journal.add(_ask(predictor, processor, {name: asked[name] for name in names}))
-        bar.update(len(names))
-    bar.close()
-    state.wait_for_everyone()
-    results = journal.read()
-    report = make_report([results[name] for name in asked], labels, protocols)
-    if state.is_main_process:
-        save_report(report, output)
-    state.wait_for_everyone()
+    with journal.writing():
+        done = journal.read()
+        state.wait_for_everyone()  # nobody writes before everybody has read what is left to do
+        left = [name for name in asked if name not in done or "error" in done[name]]
+        mine = left[state.process_index :: state.num_processes]
+        bar = tqdm(total=len(mine), desc="answers", disable=not progress or not state.is_local_main_process)
+        for start in range(0, len(mine), batch_size):
+            names = mine[start : start + batch_size]
+            journal.add(_ask(predictor, processor, {name: asked[name] for name in names}))
+            bar.update(len(names))
+        bar.close()
+        state.wait_for_everyone()
+        results = journal.read()
+        report = make_report([results[name] for name in asked], labels, protocols)
+        if state.is_main_process:
+            save_report(report, output)
+        state.wait_for_everyone()
     return report
 
 

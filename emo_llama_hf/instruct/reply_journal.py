@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ..input_error import InputError
+from ..whole_file import append
 from .output import InstructItem
 
 
@@ -29,8 +30,8 @@ class ReplyEntry(TypedDict, total=False):
 
 class Journal:
     """
-    JSON lines that are only ever appended, each in one write that is on disk before anything else happens. The first
-    one holds the settings; a last one that was cut off by a kill is removed.
+    JSON lines that are only ever appended, each of which is on disk before anything else happens. The first one holds
+    the settings; a last one that was cut off by a kill is removed.
 
     Args:
         path (`str` or `Path`): the file; made if it is not there.
@@ -54,7 +55,6 @@ class Journal:
             raise
 
     def _read(self, settings: dict[str, Any]) -> None:
-        self._file.seek(0)
         start, first = 0, True
         with open(self.path, "rb") as file:
             for line in file:
@@ -74,9 +74,11 @@ class Journal:
     def _parsed(self, line: bytes, start: int) -> ReplyEntry:
         try:
             entry: ReplyEntry = json.loads(line)
-            return entry
         except ValueError as error:
             raise InputError(f"{self.path} is damaged at byte {start}: {error}. Remove it to start anew.") from error
+        if not isinstance(entry, dict):
+            raise InputError(f"{self.path} is no journal: name another output.")
+        return entry
 
     def _check(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         if old is None:
@@ -95,13 +97,7 @@ class Journal:
             self._places[entry["id"]] = start
 
     def _append(self, entry: ReplyEntry) -> int:
-        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
-        start = os.fstat(self._file.fileno()).st_size
-        written = 0
-        while written < len(line):  # a raw write may be short
-            written += self._file.write(line[written:])
-        os.fsync(self._file.fileno())
-        return start
+        return append(self._file, json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def add(self, entry: ReplyEntry) -> None:
         """

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
@@ -32,8 +33,9 @@ class Ending:
 
     @property
     def complaint(self) -> str:
-        """The last line on stderr."""
-        return self.err.replace("\r", "\n").strip().rpartition("\n")[2]
+        """What the command line said in the end, among progress bars that go up a line."""
+        lines = [line.replace("\x1b[A", "").strip() for line in re.split("[\r\n]", self.err)]
+        return [line for line in lines if line.startswith(("emo-llama:", "Interrupted"))][-1]
 
 
 def run(

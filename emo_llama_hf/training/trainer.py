@@ -96,9 +96,10 @@ class EmoLlamaTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """As the base class; all files appear when the last one is there."""
         if not self.args.should_save:
-            return super()._save(output_dir, state_dict)
+            super()._save(output_dir, state_dict)
+            return
         with whole_files(output_dir or self.args.output_dir, last=(CONFIG_NAME, ADAPTER_CONFIG_NAME)) as unfinished:
-            return super()._save(str(unfinished), state_dict)
+            super()._save(str(unfinished), state_dict)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         with readable_checkpoint(resume_from_checkpoint):

@@ -282,8 +282,11 @@ def weight_files(folder: Path) -> list[Path]:
     for name in INDEX_NAMES:
         if (folder / name).is_file():
             weight_map = read_json(folder / name).get("weight_map")
-            if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
-                raise ConversionError(f"{folder / name} is damaged: it has no `weight_map` of names of files.")
+            if not isinstance(weight_map, dict):
+                raise ConversionError(f"{folder / name} is damaged: it has no `weight_map`.")
+            outside = [file for file in weight_map.values() if not isinstance(file, str) or Path(file).name != file]
+            if outside:
+                raise ConversionError(f"{folder / name} is damaged: it names {outside[0]!r}, no file of its folder.")
             files = [folder / file for file in sorted(set(weight_map.values()))]
             for file in files:
                 if not file.is_file():

@@ -12,6 +12,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from emo_llama_hf.command_line import main as cli
+from emo_llama_hf.command_line.analyze import _save_annotated
 from emo_llama_hf.command_line.model_options import ModelOptions
 from media import clip, numbered
 from test_isolation import serving
@@ -134,6 +135,21 @@ def test_annotated_pictures(run, tmp_path, video):
     assert Image.open(out / "clip.gif").n_frames == 8
     run("analyze", ASTRONAUT, "--save-annotated", str(out), *SHORT)
     assert (out / "astronaut-3.png").is_file()  # nothing is overwritten
+
+
+def test_names_of_annotated_pictures_stay_in_their_folder(tmp_path):
+    picture, taken, names = (
+        Image.new("RGB", (8, 8)),
+        tmp_path / "out",
+        ["..", "../../a.png", "b/A.png", "喜" * 80 + ".png"],
+    )
+    taken.mkdir()
+    names += ["https://host/..%2f..%2fetc/passwd?x=/../y", "https://host/", "a\udcff\n.png", "-", "c.png"]
+    (taken / ".c.png.reserved").touch()  # another process is saving it
+    saved = [_save_annotated(picture, name, taken) for name in names]
+    assert len(set(saved)) == len(names) and {path.parent for path in saved} == {taken}
+    assert {*taken.iterdir()} == {*saved, taken / ".c.png.reserved"} and [*tmp_path.iterdir()] == [taken]
+    assert saved[-1].name == "c-2.png" and "a.png" in {path.name for path in saved}
 
 
 def test_annotated_people(run, tmp_path, tiny):

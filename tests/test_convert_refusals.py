@@ -136,6 +136,19 @@ def test_a_damaged_safetensors_file_is_named(source, tmp_path, damage):
     assert_nothing_left(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["../secret.bin", "/etc/passwd", "sub/secret.bin", 7])
+def test_an_index_names_no_file_of_another_folder(source, tmp_path, name):
+    index = source / "pytorch_model.bin.index.json"
+    (source / "sub").mkdir()
+    for secret in (tmp_path / "secret.bin", source / "sub" / "secret.bin"):
+        shutil.copy(source / "pytorch_model-00002-of-00003.bin", secret)
+    content = json.loads(index.read_text())
+    content["weight_map"][NORM] = name
+    index.write_text(json.dumps(content))
+    with pytest.raises(ConversionError, match=f"index.json is damaged: it names .*{name}"):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
+
+
 def test_a_type_that_cannot_be_converted_is_named(source, tmp_path):
     eva = source / "eva.safetensors"
     save_file({"cls_token": torch.zeros(1, 1, 8).to(torch.float8_e5m2)}, eva)

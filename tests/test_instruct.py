@@ -205,7 +205,7 @@ def test_wrong_settings_of_the_kinds():
 
 
 def test_two_runs_do_not_write_one_output(records, tmp_path):
-    with FileLock(tmp_path / "o.lock"), pytest.raises(ValueError, match="another run is writing"):
+    with FileLock(tmp_path / ".o.lock"), pytest.raises(ValueError, match="Another run is writing"):
         run(records, tmp_path / "o", category=CategoryQuestions())
 
 

@@ -2,6 +2,8 @@
 
 import copy
 import math
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +24,10 @@ import training_run
 from emo_llama_hf import load_model
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
+from emo_llama_hf.training.checkpoints import last_whole_checkpoint
 from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
+from runs_code import RunsCode
 from training_run import TRAINING, TUNING, history
 
 TESTS = Path(__file__).parent
@@ -101,6 +105,52 @@ class TestResume:
         _, whole = finished
         run(tmp_path, {"resume_from_checkpoint": "last"}, {"augment": True})
         assert history(tmp_path, "loss") == history(whole, "loss")
+
+
+class TestBrokenCheckpoints:
+    @pytest.fixture
+    def checkpoint(self, finished, tmp_path):
+        return Path(shutil.copytree(finished[1] / "checkpoint-3", tmp_path / "checkpoint-3"))
+
+    def resume(self, run, checkpoint, last=False):
+        run(checkpoint.parent, {"resume_from_checkpoint": "last" if last else str(checkpoint)}, {"augment": True})
+
+    @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+    @pytest.mark.parametrize("file", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "adapter_model.bin"])
+    @pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+    def test_pickles_that_run_code_are_refused(self, run, checkpoint, file, save):
+        marker = checkpoint.parent / "it ran"
+        save({"state": RunsCode(marker)}, checkpoint / file)
+        if file == "adapter_model.bin":
+            (checkpoint / "adapter_model.safetensors").unlink()
+        with pytest.raises(ValueError, match="checkpoint-3 was refused") as caught:
+            self.resume(run, checkpoint)
+        assert "weights_only=False" not in str(caught.value) and not marker.exists()
+        with pytest.raises(FileExistsError):  # the pickle would have made it
+            pickle.loads(pickle.dumps(RunsCode(checkpoint)))
+
+    @pytest.mark.parametrize("file", ["optimizer.pt", "adapter_model.safetensors"])
+    def test_what_is_cut_off_is_named(self, run, checkpoint, file):
+        (checkpoint / file).write_bytes((checkpoint / file).read_bytes()[:-1000])
+        with pytest.raises(ValueError, match="checkpoint-3"):
+            self.resume(run, checkpoint)
+
+    @pytest.mark.parametrize("state", [None, b"", b'{"global_step": 3, "log_'])
+    def test_one_that_was_not_finished_is_passed_over(self, run, finished, checkpoint, state):
+        (checkpoint / "trainer_state.json").unlink()
+        if state is not None:
+            (checkpoint / "trainer_state.json").write_bytes(state)
+        with pytest.raises(ValueError, match="no whole checkpoint"):
+            self.resume(run, checkpoint)
+        assert last_whole_checkpoint(checkpoint.parent) is None
+        shutil.copytree(finished[1] / "checkpoint-3", checkpoint.with_name("checkpoint-2"))
+        assert last_whole_checkpoint(checkpoint.parent) == str(checkpoint.with_name("checkpoint-2"))
+
+    def test_a_finished_run_makes_no_further_step(self, run, finished, tmp_path):
+        shutil.copytree(finished[1] / "checkpoint-6", tmp_path / "checkpoint-6")
+        self.resume(run, tmp_path / "checkpoint-6", last=True)
+        assert history(tmp_path, "loss") == history(finished[1], "loss")
+        assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-6"]
 
 
 class TestAdapter:

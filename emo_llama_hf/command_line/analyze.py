@@ -16,6 +16,8 @@ from ..whole_file import whole_file
 from .model_options import ModelOptions
 from .options import AllowPrivate, BatchSize, Labels, MaxNewTokens, NoAttributes
 
+LONGEST_STEM = 100  # bytes of an annotated picture's name, which file systems limit
+
 
 def analyze(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="photo or video, a path or a URL")],
@@ -88,14 +90,34 @@ def _describe(file: str, result: dict[str, Any]) -> str:
 def _save_annotated(drawn: Image.Image | list[Image.Image], file: str, folder: Path) -> Path:
     """Save an annotated picture as PNG, a clip's frames as GIF; a name that is taken gets a number."""
     suffix = ".gif" if isinstance(drawn, list) else ".png"
-    stem = re.sub(r"[^\w.-]", "_", Path(file).stem)[:100] or "picture"  # of a URL, say
+    stem = re.sub(r"[^\w.-]", "_", Path(file).stem)  # of a URL, say
+    stem = stem.encode()[:LONGEST_STEM].decode(errors="ignore") or "picture"
     path, number = folder / f"{stem}{suffix}", 1
-    while path.exists():
+    while not _reserved(path):
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
-    with whole_file(path) as unfinished:
-        if isinstance(drawn, list):
-            drawn[0].save(unfinished, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
-        else:
-            drawn.save(unfinished, format="PNG")
+    try:
+        with whole_file(path) as unfinished:
+            if isinstance(drawn, list):
+                drawn[0].save(unfinished, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
+            else:
+                drawn.save(unfinished, format="PNG")
+    finally:
+        _reservation(path).unlink(missing_ok=True)
     return path
+
+
+def _reservation(path: Path) -> Path:
+    return path.with_name(f".{path.name}.reserved")
+
+
+def _reserved(path: Path) -> bool:
+    """Whether the name was free and is now this process's: several may save into one folder."""
+    try:
+        _reservation(path).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    if path.exists():
+        _reservation(path).unlink()
+        return False
+    return True

@@ -1,13 +1,18 @@
 """Find the faces of a data set once, before training looks at it many times."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 from secrets import token_hex
+from threading import Thread
 from typing import Any, TypeAlias
 
 import torch
@@ -17,9 +22,10 @@ from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
 from ..json_text import read_object
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
+from ..only_writer import only_writer
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
-from ..whole_file import write_text
+from ..whole_file import remove_unfinished, write_text
 from .face_cache import ADVICE, SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
 from .record import Record, RecordError
 from .record_stream import Records
@@ -78,7 +84,7 @@ def prepare(
 
     Raises:
         `InputError`: no face detector, no `cache_dir` for records that are not [`Records`], or the folder was prepared
-            with other settings or weights.
+            with other settings or weights, or is being written by another run.
     """
     if processor.faces.detector is None:
         raise InputError("`processor` has no face detector: there is nothing to prepare.")
@@ -93,39 +99,41 @@ def prepare(
     folder = Path(cache_dir)
     if model is not None and model.model.face_prior is None:
         model = None
-    _check_settings(folder, cache_settings(processor, model))
-    cache, report = FaceCache(folder), PrepareReport()
-    with tqdm(desc="faces", unit="record", disable=not progress) as bar:
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder / SETTINGS_FILE):
+        remove_unfinished(folder)
+        _check_settings(folder, cache_settings(processor, model))
+        cache, report = FaceCache(folder), PrepareReport()
+        with tqdm(desc="faces", unit="record", disable=not progress) as bar:
 
-        def unknown() -> Iterator[Record]:
-            seen: set[str] = set()  # several conversations may be about one picture
-            for record in records:
-                key = key_of(record, folder)
-                if key in seen or record in cache:
-                    report.known += 1
-                    bar.update()
-                else:
-                    seen.add(key)
-                    yield record
+            def unknown() -> Iterator[Record]:
+                seen: set[str] = set()  # several conversations may be about one picture
+                for record in records:
+                    key = key_of(record, folder)
+                    if key in seen or record in cache:
+                        report.known += 1
+                        bar.update()
+                    else:
+                        seen.add(key)
+                        yield record
 
-        def add(part: PrepareReport) -> None:
-            report.prepared += part.prepared
-            report.without_face += part.without_face
-            report.skipped += part.skipped
-            bar.update(part.prepared + len(part.skipped))
-            bar.set_postfix(no_face=report.without_face, skipped=len(report.skipped))
+            def add(part: PrepareReport) -> None:
+                report.prepared += part.prepared
+                report.without_face += part.without_face
+                report.skipped += part.skipped
+                bar.update(part.prepared + len(part.skipped))
+                bar.set_postfix(no_face=report.without_face, skipped=len(report.skipped))
 
-        shards = _shards(unknown(), shard_size)
-        if num_workers == 1:
-            for shard in shards:
-                add(_prepare_shard(shard, processor, model, folder, on_error))
-        else:
-            _prepare_in_processes(shards, add, num_workers, (processor, model, folder, on_error))
+            shards = _shards(unknown(), shard_size)
+            if num_workers == 1:
+                for shard in shards:
+                    add(_prepare_shard(shard, processor, model, folder, on_error))
+            else:
+                _prepare_in_processes(shards, add, num_workers, (processor, model, folder, on_error))
     return report
 
 
 def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / SETTINGS_FILE
     if not file.is_file():
         write_text(file, json.dumps(settings, indent=2) + "\n")
@@ -151,13 +159,30 @@ def _prepare_in_processes(
 ) -> None:
     context = torch.multiprocessing.get_context("spawn")  # a forked child could not use CUDA, nor torch's threads
     threads = max(torch.get_num_threads() // num_workers, 1)
-    with ProcessPoolExecutor(num_workers, context, _start_worker, (threads, arguments)) as pool:
+    listener, alive = context.Pipe(duplex=False)
+    with alive, _WorkerPool(num_workers, context, _start_worker, (threads, arguments, listener)) as pool:
         try:
             for _, future in few_at_a_time(pool, _work, shards, 2 * num_workers):
                 add(future.result())
+        except KeyboardInterrupt:
+            alive.close()  # nobody wants to wait for the shards under way
+            raise
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+class _WorkerPool(ProcessPoolExecutor):
+    """Whose processes know nothing of Ctrl-C, which a terminal sends to all of them: this one decides."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        if os.name != "posix":
+            return super().submit(*args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which a new process inherits
+        try:
+            return super().submit(*args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # What all shards have in common: processor, model, folder of the cache and `on_error`.
@@ -165,10 +190,18 @@ _ShardArguments: TypeAlias = tuple[EmoLlamaProcessor, EmoLlamaForConditionalGene
 _worker_arguments: _ShardArguments
 
 
-def _start_worker(threads: int, arguments: _ShardArguments) -> None:
+def _start_worker(threads: int, arguments: _ShardArguments, listener: Connection) -> None:
     global _worker_arguments
+    Thread(target=_end_with_parent, args=(listener,), daemon=True).start()
     torch.set_num_threads(threads)
     _worker_arguments = arguments
+
+
+def _end_with_parent(listener: Connection) -> None:
+    """A killed parent cannot end its processes, which would wait for work for ever."""
+    with suppress(EOFError):
+        listener.recv()
+    os._exit(1)
 
 
 def _work(shard: list[Record]) -> PrepareReport:

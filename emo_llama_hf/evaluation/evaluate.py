@@ -33,7 +33,8 @@ def evaluate(
     Ask about each sample's last visual, once, and work out the figures.
 
     Under `accelerate launch` or `torchrun` the processes share the samples. Results are written down as they come: the
-    same call goes on where an earlier one was stopped, with any number of processes and any batch size.
+    same call goes on where an earlier one was stopped, with any number of processes and any batch size; samples that
+    could not be read are tried again.
 
     Args:
         predictor ([`Predictor`]): such as [`EmoLlamaPredictor`] or [`ChatModelPredictor`].
@@ -50,8 +51,8 @@ def evaluate(
         [`EvaluationReport`], in every process.
 
     Raises:
-        `InputError`: no sample has an emotion, one has an emotion outside the label set, two have the same id, or a
-            data set has two label sets.
+        `InputError`: no sample has an emotion, one has an emotion outside the label set, two have the same id, a data
+            set has two label sets, or another run is writing `output`.
     """
     state = PartialState(cpu=predictor.device.type == "cpu")
     asked: dict[str, Sample] = {}
@@ -76,23 +77,25 @@ def evaluate(
     if not asked:
         raise InputError("No sample has an `emotion`: there is nothing to compare answers with.")
     journal = Journal(output, {"labels": label_sets, **(settings or {})}, state.process_index)
-    done = journal.read()
-    state.wait_for_everyone()  # nobody writes before everybody has read what is left to do
-    left = [[name for name in names[dataset] if name not in done] for dataset in label_sets]
-    mine = [part[state.process_index :: state.num_processes] for part in left]
-    bar = tqdm(total=sum(map(len, mine)), desc="answers", disable=not progress or not state.is_local_main_process)
-    for part, labels in zip(mine, label_sets.values(), strict=True):
-        for start in range(0, len(part), batch_size):
-            batch = {name: asked[name] for name in part[start : start + batch_size]}
-            journal.add(_ask(predictor, processor, batch, labels))
-            bar.update(len(batch))
-    bar.close()
-    state.wait_for_everyone()
-    results = journal.read()
-    report = make_report([results[name] for name in asked], label_sets, protocols)
-    if state.is_main_process:
-        save_report(report, output)
-    state.wait_for_everyone()
+    with journal.writing():
+        done = journal.read()
+        state.wait_for_everyone()  # nobody writes before everybody has read what is left to do
+        answered = {name for name, result in done.items() if "error" not in result}
+        left = [[name for name in names[dataset] if name not in answered] for dataset in label_sets]
+        mine = [part[state.process_index :: state.num_processes] for part in left]
+        bar = tqdm(total=sum(map(len, mine)), desc="answers", disable=not progress or not state.is_local_main_process)
+        for part, labels in zip(mine, label_sets.values(), strict=True):
+            for start in range(0, len(part), batch_size):
+                batch = {name: asked[name] for name in part[start : start + batch_size]}
+                journal.add(_ask(predictor, processor, batch, labels))
+                bar.update(len(batch))
+        bar.close()
+        state.wait_for_everyone()
+        results = journal.read()
+        report = make_report([results[name] for name in asked], label_sets, protocols)
+        if state.is_main_process:
+            save_report(report, output)
+        state.wait_for_everyone()
     return report
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..input_error import InputError
 from ..json_text import UNREADABLE, json_line, read_object
-from ..whole_file import write_text
+from ..only_writer import only_writer
+from ..whole_file import append, remove_unfinished, write_text
 from .predictor import Answer
 
 PATTERN = "results-*.jsonl"
@@ -38,7 +41,7 @@ class ResultEntry(Answer, total=False):
 
 class Journal:
     """
-    A folder where every process writes a file of its own and reads everybody's.
+    A folder where every process writes a file of its own, which no other may write meanwhile, and reads everybody's.
 
     Args:
         folder (`str` or `Path`): made where it is missing.
@@ -52,6 +55,7 @@ class Journal:
     def __init__(self, folder: str | Path, settings: dict[str, Any], process: int = 0) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._process = process
         self._own = self.folder / f"results-{process:05d}.jsonl"
         file = self.folder / SETTINGS_FILE
         if file.exists():
@@ -64,8 +68,27 @@ class Journal:
         elif process == 0:
             write_text(file, json.dumps(settings, indent=2) + "\n")
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """
+        While this lasts, [`add`] may be called.
+
+        Raises:
+            `InputError`: another run is writing this process's file.
+        """
+        with only_writer(self._own):
+            if self._process == 0:
+                remove_unfinished(self.folder)
+            if self._own.exists():
+                whole = self._own.read_bytes().rfind(b"\n") + 1
+                os.truncate(self._own, whole)  # after a line that a kill cut off
+            yield
+
     def read(self) -> dict[str, ResultEntry]:
-        """Every result by its sample's id; a line that was cut off or damaged is as if it had never been begun."""
+        """
+        Every result by its sample's id, an answer before an error; a line that was cut off or damaged is as if it had
+        never been begun.
+        """
         results: dict[str, ResultEntry] = {}
         for file in sorted(self.folder.glob(PATTERN)):
             for line in file.read_bytes().split(b"\n"):
@@ -73,7 +96,7 @@ class Journal:
                     entry = json.loads(line)
                 except UNREADABLE:
                     continue
-                if _is_result(entry):
+                if _is_result(entry) and (entry["id"] not in results or "error" in results[entry["id"]]):
                     results[entry["id"]] = entry
         return results
 
@@ -84,12 +107,8 @@ class Journal:
         Args:
             entries (`list[ResultEntry]`)
         """
-        with open(self._own, "ab+") as file:
-            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                file.write(b"\n")  # after a line that was cut off
-            file.write(b"".join(map(json_line, entries)))
-            file.flush()
-            os.fsync(file.fileno())
+        with open(self._own, "ab", buffering=0) as file:
+            append(file, b"".join(map(json_line, entries)))
 
 
 def _is_result(entry: Any) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from ..closed_set.label_set import check_labels
@@ -12,10 +11,12 @@ from ..data.record import Record, RecordError
 from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
+from ..only_writer import only_writer
+from ..whole_file import remove_unfinished
 from .category import CategoryQuestions
 from .conversation import Conversations, NoReplyError
 from .instruct_report import InstructReport, cost_of
-from .output import llava_item, write_lines
+from .output import files_folder, llava_item, write_lines
 from .reply_journal import Journal
 from .writer import Reply
 
@@ -62,7 +63,9 @@ def instruct(
         [`InstructReport`]
 
     Raises:
-        `InputError`: a wrong argument, an id twice, or a journal that was begun with other settings.
+        `InputError`:
+            A wrong argument, an id twice, a journal that was begun with other settings, or another run is writing
+            `output`.
         `RecordError`: see `on_error`.
         `WriterError`: the writer cannot be used at all.
     """
@@ -83,16 +86,15 @@ def instruct(
     }
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{output}.lock", timeout=0):
-            journal = Journal(f"{output}.journal", settings)
-            try:
-                run = _Run(output, journal, category, conversation, labels, seed)
-                return run.do(records, concurrency, prices, max_cost, on_error, progress)
-            finally:
-                journal.close()
-    except Timeout:
-        raise InputError(f"`output`: another run is writing {output}: wait for it, or name another.") from None
+    with only_writer(output):
+        remove_unfinished(output.parent, output.name)
+        remove_unfinished(files_folder(output))
+        journal = Journal(f"{output}.journal", settings)
+        try:
+            run = _Run(output, journal, category, conversation, labels, seed)
+            return run.do(records, concurrency, prices, max_cost, on_error, progress)
+        finally:
+            journal.close()
 
 
 class _Run:

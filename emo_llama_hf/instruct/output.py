@@ -82,10 +82,20 @@ def _file_of(record: Record, output: Path) -> str:
     return Path(os.path.relpath(record.visual, output.parent)).as_posix()
 
 
+def files_folder(output: Path) -> Path:
+    """
+    Where pictures and clips are that were given as bytes.
+
+    Args:
+        output (`Path`): the file of lines.
+    """
+    return output.with_name(output.stem + "_files")
+
+
 def _save(content: bytes, is_video: bool, output: Path) -> str:
     """Write a picture or clip under a name made of its content, once."""
     suffix = "mp4" if is_video else (Image.open(io.BytesIO(content)).format or "png").lower()
-    folder = output.with_name(output.stem + "_files")
+    folder = files_folder(output)
     name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
     if not (folder / name).exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, cast
 
 from ..input_error import InputError
 from ..json_text import json_line, read_object
+from ..whole_file import append
 from .output import InstructItem
 
 
@@ -30,8 +31,8 @@ class ReplyEntry(TypedDict, total=False):
 
 class Journal:
     """
-    JSON lines that are only ever appended, each in one write that is on disk before anything else happens. The first
-    one holds the settings; a last one that was cut off by a kill is removed.
+    JSON lines that are only ever appended, each of which is on disk before anything else happens. The first one holds
+    the settings; a last one that was cut off by a kill is removed.
 
     Args:
         path (`str` or `Path`): the file; made if it is not there.
@@ -55,7 +56,6 @@ class Journal:
             raise
 
     def _read(self, settings: dict[str, Any]) -> None:
-        self._file.seek(0)
         start, first = 0, True
         with open(self.path, "rb") as file:
             for line in file:
@@ -99,13 +99,7 @@ class Journal:
             self._places[entry["id"]] = start
 
     def _append(self, entry: ReplyEntry) -> int:
-        line = json_line(entry)
-        start = os.fstat(self._file.fileno()).st_size
-        written = 0
-        while written < len(line):  # a raw write may be short
-            written += self._file.write(line[written:])
-        os.fsync(self._file.fileno())
-        return start
+        return append(self._file, json_line(entry))
 
     def add(self, entry: ReplyEntry) -> None:
         """

@@ -1,13 +1,15 @@
 """A fine-tuning run from samples to a saved, evaluated model."""
 
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import copy
+from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 from transformers import EarlyStoppingCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import find_adapter_config_file
 
 from ..data.sample import Sample
@@ -15,7 +17,9 @@ from ..data.samples import load_visuals, visual_parts
 from ..input_error import InputError
 from ..load_model import load_model
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
+from ..whole_file import whole_file, write_text
 from .augmentation import Augmentation
+from .checkpoints import is_whole, last_whole_checkpoint
 from .closed_set_loss import ClosedSetLoss, answer_tokens
 from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
@@ -49,6 +53,11 @@ def train(
     Raises:
         `InputError`: choices that do not go together, no samples, or samples that cannot be learned from.
     """
+    checkpoint = arguments.resume_from_checkpoint
+    if checkpoint == "last":
+        checkpoint = last_whole_checkpoint(arguments.output_dir)
+    elif isinstance(checkpoint, str) and not is_whole(checkpoint):
+        raise InputError(f"`resume_from_checkpoint` {checkpoint} is no whole checkpoint: name another, or `last`.")
     arguments = copy(arguments)  # they follow the data below, and a `Trainer` writes into its own
     set_seed(arguments.seed)
     if tuning.lora_rank and tuning.model and find_adapter_config_file(tuning.model) is not None:
@@ -101,15 +110,24 @@ def train(
         compute_loss_func=loss,
         callbacks=callbacks,
     )
-    checkpoint = arguments.resume_from_checkpoint
-    result = trainer.train(get_last_checkpoint(arguments.output_dir) if checkpoint == "last" else checkpoint)
+    metrics = {"train": trainer.train(checkpoint).metrics}
     with nullcontext() if tuning.lora_rank else weights_in(model, stored):
         trainer.save_model()
-    trainer.save_state()
-    trainer.save_metrics("train", result.metrics)
     if eval_dataset is not None:
-        trainer.save_metrics("eval", trainer.evaluate())
+        metrics["eval"] = trainer.evaluate()
+    if trainer.is_world_process_zero():
+        _save_figures(trainer, metrics)
     return trainer
+
+
+def _save_figures(trainer: EmoLlamaTrainer, metrics: dict[str, dict[str, float]]) -> None:
+    """As `Trainer.save_state` and `Trainer.save_metrics` do; these write in place, and fail where a file is torn."""
+    folder = Path(trainer.args.output_dir)
+    with whole_file(folder / TRAINER_STATE_NAME) as unfinished:
+        trainer.state.save_to_json(str(unfinished))
+    metrics["all"] = {name: value for split in metrics.values() for name, value in split.items()}
+    for split, values in metrics.items():
+        write_text(folder / f"{split}_results.json", json.dumps(values, indent=4, sort_keys=True))
 
 
 def _check_visuals(arguments: EmoLlamaTrainingArguments, *datasets: EmotionDataset | None) -> None:

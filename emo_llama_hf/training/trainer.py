@@ -1,8 +1,10 @@
 """A `Trainer` for EmoLlama: learning rates by part, sample order by epoch, UAR at each evaluation."""
 
 import math
+import shutil
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from accelerate.utils import gather_object
@@ -10,12 +12,16 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput
+from transformers.utils import ADAPTER_CONFIG_NAME, CONFIG_NAME
 
 from ..closed_set import check_finite
 from ..data.sample import Sample
 from ..evaluation.metrics import emotion_metrics
 from ..input_error import InputError
+from ..whole_file import named_errors, whole_files
+from .checkpoints import is_whole, readable_checkpoint
 from .closed_set_scores import closed_set_scores
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
@@ -63,6 +69,49 @@ class EmoLlamaTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler | None:
         return self.train_sampler
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base class, but nothing more where a resumed run had made all its steps: that would do one more."""
+        if self.state.global_step >= self.state.max_steps:
+            return [], None
+        return super().get_batch_samples(*args, **kwargs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """As the base class; it is known to be whole by the trainer's state, which comes last."""
+        folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        if self.args.should_save:
+            (folder / TRAINER_STATE_NAME).unlink(missing_ok=True)  # of an earlier run
+        try:
+            with named_errors(folder):
+                super()._save_checkpoint(model, trial)
+        except BaseException:
+            if self.args.should_save and not is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()  # the state, which comes next, is to say that all have saved theirs
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """As the base class; all files appear when the last one is there."""
+        if not self.args.should_save:
+            super()._save(output_dir, state_dict)
+            return
+        with whole_files(output_dir or self.args.output_dir, last=(CONFIG_NAME, ADAPTER_CONFIG_NAME)) as unfinished:
+            super()._save(str(unfinished), state_dict)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        with readable_checkpoint(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with readable_checkpoint(checkpoint or ""):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with readable_checkpoint(checkpoint or ""):
+            super()._load_rng_state(checkpoint)
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """As the base class, with the groups split by part where parts have learning rates of their own."""

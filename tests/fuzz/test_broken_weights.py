@@ -1,6 +1,5 @@
 """Weights that are cut off, damaged, not all there or not those of their configuration, and pickles that run code."""
 
-import os
 import pickle
 import shutil
 
@@ -12,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from emo_llama_hf import load_model
+from runs_code import RunsCode
 
 WEIGHTS = ["model.safetensors", "face_detector/model.safetensors"]
 
@@ -67,16 +67,6 @@ def test_a_detector_of_nan_does_not_find_nothing(tmp_path):
     save_file(tensors, linked_copy(CHECKPOINT, tmp_path / "model", file), metadata={"format": "pt"})
     with pytest.raises(ValueError, match="`face_detector` cannot be loaded: the weights have NaN"):
         load_model(str(tmp_path / "model"))
-
-
-class RunsCode:
-    """Unpickling this would make a file."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

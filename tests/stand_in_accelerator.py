@@ -13,7 +13,6 @@ from functools import partial
 import torch
 from torch.utils import backend_registration
 from torch.utils._python_dispatch import return_and_correct_aliasing
-from torch.utils._pytree import tree_leaves, tree_map
 
 aten = torch.ops.aten
 
@@ -116,9 +115,18 @@ def synchronizations() -> Iterator[list[str]]:
 def _run(operation, *args, **kwargs):
     """An operation on the CPU tensors below; its outputs are on the stand-in."""
     name = operation._schema.name
-    tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
-    ours = [value for value in tensors if isinstance(value, StandInTensor)]
-    others = [value for value in tensors if not isinstance(value, StandInTensor)]
+    ours: list[StandInTensor] = []
+    others: list[torch.Tensor] = []
+
+    def raw(value):
+        if isinstance(value, StandInTensor):
+            ours.append(value)
+            return value.raw
+        if isinstance(value, torch.Tensor):
+            others.append(value)
+        return torch.device("cpu") if isinstance(value, torch.device) and value.type == NAME else value
+
+    raw_args, raw_kwargs = _each(raw, args), {key: _each(raw, value) for key, value in kwargs.items()}
     into_ours = ours[:1] if kwargs.get("device") is None else torch.device(kwargs["device"]).type == NAME
     if name in COPIES:
         target = isinstance(args[0], StandInTensor) if name == "aten::copy_" else bool(into_ours)
@@ -136,20 +144,19 @@ def _run(operation, *args, **kwargs):
         raise RuntimeError(f"Expected all tensors on one device, but in {name} tensors of {shapes} are on the CPU.")
     if name in WAITING or (name == "aten::repeat_interleave" and kwargs.get("output_size") is None):
         _synchronized()
-    outputs = operation(*tree_map(_raw, args), **tree_map(_raw, kwargs))
+    outputs = operation(*raw_args, **raw_kwargs)
     if not into_ours or (name == "aten::copy_" and not target):
         return outputs
     for value in ours:
         if value.shape != value.raw.shape:
             raise NotImplementedError(f"{operation} changed the shape of a tensor in place: add it to REGISTERED.")
-    outputs = tree_map(lambda value: StandInTensor(value) if isinstance(value, torch.Tensor) else value, outputs)
+    outputs = _each(lambda value: StandInTensor(value) if isinstance(value, torch.Tensor) else value, outputs)
     return return_and_correct_aliasing(operation, args, kwargs, outputs)
 
 
-def _raw(value):
-    if isinstance(value, StandInTensor):
-        return value.raw
-    return torch.device("cpu") if isinstance(value, torch.device) and value.type == NAME else value
+def _each(change, value):
+    """What `change` makes of a value, or of each in lists and tuples; torch's `tree_map` would double the time."""
+    return type(value)(_each(change, part) for part in value) if isinstance(value, (list, tuple)) else change(value)
 
 
 def _synchronized() -> None:

@@ -5,6 +5,8 @@ Each test runs on the stand-in, and with `-m gpu` on a GPU.
 
 import copy
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -33,6 +35,7 @@ from media import clip
 from test_modeling import make_batch, make_model, make_sample
 
 SAMPLES = Path(__file__).parent / "samples"
+no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 GREEDY = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
 
 
@@ -62,13 +65,7 @@ def cuda_synchronizations() -> Iterator[list[str]]:
     scope="module",
     params=[
         "stand-in",
-        pytest.param(
-            "cuda",
-            marks=[
-                pytest.mark.gpu,
-                pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-            ],
-        ),
+        pytest.param("cuda", marks=[pytest.mark.gpu, no_cuda]),
     ],
 )
 def accelerator(request) -> Accelerator:
@@ -243,6 +240,7 @@ def test_gradients(model, moved, batches, to, close):
     moved.zero_grad()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forgotten_device")
 def test_a_training_run(tiny, tmp_path, accelerator, monkeypatch):
     """Two steps as `train` makes them: LoRA, the closed set's loss, clipping, an evaluation and a saved adapter."""
@@ -295,6 +293,22 @@ def test_with_padding_only_transformers_looks_at_it(model, batches, to, accelera
             network(input_ids=token, attention_mask=mask, past_key_values=read.past_key_values)
         assert all("masking_utils.py" in place for place in places), places
         assert len(places) <= len(given) + (3 if attention == "sdpa" else 0), places
+
+
+@pytest.mark.gpu
+@no_cuda
+def test_wrong_placeholders_are_asserted_there(model, batches, tmp_path):
+    """In a process of its own, since the assertion is the end of its CUDA."""
+    ids = batches["photo"]["input_ids"]
+    torch.save({**batches["photo"], "input_ids": ids[ids != model.config.image_token_id][None]}, tmp_path / "wrong")
+    script = f"""
+import torch
+from test_modeling import make_model
+wrong = torch.load({str(tmp_path / "wrong")!r}, weights_only=True)
+make_model().to("cuda")(**{{name: value.to("cuda") for name, value in wrong.items()}}).logits.cpu()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert ended.returncode != 0 and "visual placeholders" in ended.stdout + ended.stderr
 
 
 def test_the_detector_waits_a_few_times_a_scale(pipes, accelerator):

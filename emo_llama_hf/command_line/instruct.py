@@ -21,7 +21,7 @@ from ..instruct.openai_writer import OpenAIWriter
 from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
 from ..instruct.writer import Writer
-from ..whole_file import write_text
+from ..whole_file import remove_unfinished, write_text
 from .data_options import DataOptions
 from .options import CommaList, Labels, Output, comma_list
 
@@ -135,6 +135,7 @@ def instruct(
         max_cost=max_cost,
         on_error=data.on_error,
     )
+    remove_unfinished(output.parent, f"{output.name}.report.json")
     write_text(Path(f"{output}.report.json"), json.dumps(report.to_dict(), indent=2) + "\n")
     for problem in [*records.skipped, *report.failed.values()]:
         print(f"skipped {problem}", file=sys.stderr)

@@ -23,7 +23,7 @@ from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
 from ..instruct.writer import Writer
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
-from ..whole_file import write_text
+from ..whole_file import remove_unfinished, write_text
 from .data_options import DataOptions, with_unique_ids
 from .options import CommaList, Labels, Output, comma_list
 
@@ -137,6 +137,7 @@ def instruct(
         max_cost=max_cost,
         on_error=data.on_error,
     )
+    remove_unfinished(output.parent, f"{output.name}.report.json")
     write_text(Path(f"{output}.report.json"), json.dumps(report.to_dict(), indent=2) + "\n")
     skipped = [problem for part in records for problem in part.skipped]
     for problem in [*skipped, *report.failed.values()]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from tqdm.auto import tqdm
@@ -92,8 +92,12 @@ def prepare(
     folder = Path(cache_dir)
     if model is not None and model.model.face_prior is None:
         model = None
-    _check_settings(folder, cache_settings(processor, model))
+    settings = cache_settings(processor, model)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / SETTINGS_FILE).is_file():
+        write_text(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
     cache, report = FaceCache(folder), PrepareReport()
+    cache.check(settings)
     with tqdm(desc="faces", unit="record", disable=not progress) as bar:
 
         def unknown() -> Iterator[Record]:
@@ -121,20 +125,6 @@ def prepare(
         else:
             _prepare_in_processes(shards, add, num_workers, (processor, model, folder, on_error))
     return report
-
-
-def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / SETTINGS_FILE
-    if not file.is_file():
-        write_text(file, json.dumps(settings, indent=2) + "\n")
-        return
-    old = json.loads(file.read_text("utf-8"))
-    changed = [name for name in settings if old.get(name) != settings[name]]
-    if changed:
-        raise InputError(
-            f"{folder} was prepared with other {', '.join(changed)}: use the same, remove the folder, or name another."
-        )
 
 
 def _shards(records: Iterator[Record], size: int) -> Iterator[list[Record]]:

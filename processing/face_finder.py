@@ -96,7 +96,7 @@ class FaceFinder:
     def find(self, visuals: list[Visual], split: bool = True) -> list[Visual]:
         """
         Detect the faces of all frames and choose whose face each visual shows; where they are known, or there is no
-        detector, nothing happens.
+        detector, nothing happens, and in face crops none is looked for.
 
         Args:
             visuals (`list[Visual]`): pictures and clips.
@@ -111,6 +111,7 @@ class FaceFinder:
         """
         if self.detector is None:
             return visuals
+        visuals = [_as_crop(visual) if visual.face_crop else visual for visual in visuals]
         waiting = [visual for visual in visuals if visual.detections is None]
         detected: Iterator[list[Face]] = iter(self.detect([frame for visual in waiting for frame in visual.frames]))
         choice = self.settings.face_choice
@@ -137,7 +138,11 @@ class FaceFinder:
         """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
         sources = []
         for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
-            whole = self._is_small(frame) or (face is None and self.settings.missing_face == "full_frame")
+            whole = (
+                visual.face_crop
+                or self._is_small(frame)
+                or (face is None and self.settings.missing_face == "full_frame")
+            )
             sources.append("full_frame" if whole else "none" if face is None else "detected")
         return sources
 
@@ -153,3 +158,8 @@ class FaceFinder:
 
     def _is_small(self, frame: Image.Image) -> bool:
         return max(frame.size) <= self.settings.full_frame_below
+
+
+def _as_crop(visual: Visual) -> Visual:
+    """A face crop, in which nothing is left to find."""
+    return replace(visual, detections=[[] for _ in visual.frames], faces=[None] * len(visual.frames))

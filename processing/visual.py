@@ -24,6 +24,8 @@ class Visual:
         detections (`list[list[Face]]`, *optional*): every face found in each frame; `None` before detection.
         faces (`list[Face | None]`, *optional*):
             The face of each frame that goes to the face prior, `None` where there is none.
+        face_crop (`bool`, *optional*, defaults to `False`):
+            Whether the frames are crops of a face: each is taken for one as a whole, and none is looked for in it.
     """
 
     frames: list[Image.Image]
@@ -34,8 +36,9 @@ class Visual:
     metadata: VideoMetadata | None = None
     detections: list[list[Face]] | None = None
     faces: list[Face | None] | None = None
+    face_crop: bool = False
 
     @property
     def has_face(self) -> bool:
-        """Whether a face was found in any frame."""
-        return any(face is not None for face in self.faces or [])
+        """Whether a face was found in any frame, or the frames are crops of one."""
+        return self.face_crop or any(face is not None for face in self.faces or [])

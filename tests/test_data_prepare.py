@@ -156,7 +156,7 @@ def test_a_broken_file_is_fatal_or_skipped_as_asked(data, processor, num_workers
 def test_other_settings_are_refused(data, processor, tmp_path):
     prepare(Records(data), processor, progress=False)
     other = tiny_processor(tmp_path / "other", num_frames=4)
-    with pytest.raises(ValueError, match="prepared with other num_frames"):
+    with pytest.raises(ValueError, match="prepared with other `num_frames`"):
         prepare(Records(data), other, progress=False)
     with pytest.raises(ValueError, match="`cache_dir` is missing"):
         prepare(list(Records(data)), processor, progress=False)

@@ -11,13 +11,24 @@ from typing import Any
 import typer
 
 from ..data.face_cache import FaceCache, default_cache
+from ..data.reading import Reading
 from ..data.record import Record
 from ..data.record_stream import Records
 from ..data.sample import Sample
 from ..data.samples import samples_of
 from ..input_error import InputError
 from ..json_text import UNREADABLE
-from .options import Data, DataOption, LabelMapFile, Layout, OnError, Split
+from .options import (
+    Data,
+    DataOption,
+    FullFrameBelow,
+    LabelMapFile,
+    Layout,
+    MissingFaceOption,
+    NumFrames,
+    OnError,
+    Split,
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,20 @@ class DataOptions:
             folder = faces or default_cache(records.path)
             samples += samples_of(own, faces=FaceCache(folder) if faces or folder.is_dir() else None)
         return samples
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """--missing-face, --num-frames and --full-frame-below."""
+
+    missing_face: MissingFaceOption = None
+    num_frames: NumFrames = None
+    full_frame_below: FullFrameBelow = None
+
+    @property
+    def reading(self) -> Reading:
+        """What they change of a processor."""
+        return Reading(self.missing_face, self.num_frames, self.full_frame_below)
 
 
 def with_unique_ids(data: Sequence[Records]) -> list[Iterable[Record]]:

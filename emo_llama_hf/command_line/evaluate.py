@@ -1,5 +1,6 @@
 """The command `emo-llama evaluate`."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
@@ -9,7 +10,7 @@ from ..data.sample import Sample
 from ..evaluation.evaluate import evaluate as evaluate_samples
 from ..evaluation.evaluation_report import PROTOCOLS, EvaluationReport
 from ..evaluation.load_predictor import load_predictor
-from .data_options import DataOptions
+from .data_options import DataOptions, ReadingOptions
 from .model_options import ModelOptions
 from .options import BatchSize, CommaList, Faces, Labels, MaxNewTokens, NoAttributes, Output, comma_list
 
@@ -18,6 +19,7 @@ LONGEST_ANSWER = 64  # tokens: it is to name a label
 
 def evaluate(
     data: DataOptions,
+    reading: ReadingOptions,
     output: Output,
     model: ModelOptions,
     labels: Labels = None,
@@ -42,13 +44,19 @@ def evaluate(
         dtype=model.dtype,
         attributes=not no_attributes,
         max_new_tokens=max_new_tokens or LONGEST_ANSWER,
+        reading=reading.reading,
     )
     report = evaluate_samples(
         predictor,
         _samples(data, labels, predictor.labels, faces, folds),
         processor,
         output,
-        settings={"model": model.model, "dtype": model.dtype, "attributes": not no_attributes},
+        settings={
+            "model": model.model,
+            "dtype": model.dtype,
+            "attributes": not no_attributes,
+            **asdict(reading.reading),
+        },
         batch_size=batch_size,
         protocols=PROTOCOLS if protocol == "both" else (protocol,),
     )

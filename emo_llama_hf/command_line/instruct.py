@@ -25,9 +25,10 @@ from ..instruct.writer import Writer
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..whole_file import remove_unfinished, write_text
 from .data_options import DataOptions, with_unique_ids
-from .options import CommaList, Labels, Output, comma_list
+from .options import CommaList, Labels, NumFrames, Output, comma_list
 
 KINDS = ("category", "conversation")
+SHOWN_FRAMES = 4  # of a clip, to whoever writes conversations
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def instruct(
         Path | None,
         typer.Option(metavar="FILE", help="what to tell the model, with {shown}, {emotion} and {turns}"),
     ] = None,
-    num_frames: Annotated[int, typer.Option(metavar="N", help="frames of a clip that the model sees")] = 4,
+    num_frames: NumFrames = None,
     max_attempts: Annotated[int, typer.Option(metavar="N", help="replies until one is usable")] = 4,
     max_retries: Annotated[int, typer.Option(metavar="N", help="retries after a passing fault")] = 6,
     requests_per_minute: Annotated[float | None, typer.Option(metavar="N", help="rate limit (default: none)")] = None,
@@ -118,7 +119,7 @@ def instruct(
         conversation = Conversations(
             writer.make(),
             turns=turns,
-            num_frames=num_frames,
+            num_frames=num_frames or SHOWN_FRAMES,
             prompt=prompt.read_text("utf-8") if prompt is not None else None,
             label_map=LabelMap.from_file("common"),
             max_attempts=max_attempts,

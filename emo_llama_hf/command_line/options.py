@@ -78,6 +78,22 @@ Faces: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="DIR", help="folder of the prepared faces (default: DATA.faces beside DATA)")
 ]
 
+MissingFaceOption: TypeAlias = Annotated[
+    Literal["mask", "full_frame", "error"] | None,
+    typer.Option(
+        "--missing-face",
+        help="what becomes of a frame without a face: nothing is said of one, or the whole is taken for one "
+        "(default: the model's)",
+    ),
+]
+NumFrames: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="frames of a clip (default: the model's; instruct 4)")
+]
+FullFrameBelow: TypeAlias = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="N", help="pictures up to so many pixels are taken for a face (default: the model's)"),
+]
+
 # -- the result
 
 Output: TypeAlias = Annotated[

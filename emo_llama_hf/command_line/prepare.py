@@ -8,12 +8,13 @@ import typer
 from ..data.face_cache import default_cache
 from ..data.prepare import prepare as prepare_faces
 from ..load_model import first_accelerator, load_model, load_processor, move
-from .data_options import DataOptions
+from .data_options import DataOptions, ReadingOptions
 from .options import Device, Faces, Model, NoAttributes
 
 
 def prepare(
     data: DataOptions,
+    reading: ReadingOptions,
     faces: Faces = None,
     model: Model = None,
     device: Device = None,
@@ -28,6 +29,7 @@ def prepare(
         network, processor = None, load_processor(model)
     else:
         network, processor = load_model(model, device=device)
+    reading.reading.set_in(processor)
     if processor.faces.detector is not None:
         move(processor.faces.detector, device)
     failed = 0

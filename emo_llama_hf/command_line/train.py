@@ -12,11 +12,12 @@ from typer.core import TyperCommand
 
 from ..input_error import InputError
 from ..load_model import load_config
-from .data_options import DataOptions
+from .data_options import DataOptions, ReadingOptions
 from .options import Dtype, Faces, Labels, Model, Output, comma_list
 
 # What has an option of its own here, or is `--debug`.
-OURS = {"model", "dtype", "emotion_labels", "output_dir", "debug"}
+READING = {field.name for field in fields(ReadingOptions)}
+OURS = {"model", "dtype", "emotion_labels", "output_dir", "debug"} | READING
 LISTS = {"parts", "lora_targets", "learning_rates"}  # written a,b as all lists of ours; transformers' are written a b
 REST = "emo_llama_hf.command_line.train"
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 def train(
     context: typer.Context,
     data: DataOptions,
+    reading: ReadingOptions,
     output: Output,
     model: Model = None,
     dtype: Dtype = "auto",
@@ -87,7 +89,9 @@ def train(
         values = {name: context.meta[REST][name] for name in names}
         return {name: _words(value) if name in LISTS else value for name, value in values.items()}
 
-    tuning = TuningArguments(model=model, dtype=dtype, emotion_labels=labels, **given(TuningArguments))
+    tuning = TuningArguments(
+        model=model, dtype=dtype, emotion_labels=labels, **vars(reading), **given(TuningArguments)
+    )
     try:
         arguments = EmoLlamaTrainingArguments(str(output), **given(EmoLlamaTrainingArguments))
     except ValueError as error:  # transformers' own, about options that do not go together

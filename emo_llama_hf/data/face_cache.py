@@ -49,6 +49,20 @@ def cache_settings(
         model ([`EmoLlamaForConditionalGeneration`], *optional*): perceives the attributes, if it has a face prior.
     """
     face_prior = None if model is None else model.model.face_prior
+    return {
+        **reading_settings(processor),
+        "face_detector": _fingerprint(processor.faces.detector),
+        "face_prior": None if face_prior is None else _fingerprint(face_prior),
+    }
+
+
+def reading_settings(processor: EmoLlamaProcessor) -> dict[str, Any]:
+    """
+    The settings by which frames and faces are chosen.
+
+    Args:
+        processor ([`EmoLlamaProcessor`])
+    """
     clips = processor.video_processor
     return {
         "num_frames": clips.num_frames,
@@ -57,8 +71,6 @@ def cache_settings(
         "max_frames": clips.max_frames,
         "on_video_error": clips.on_error,
         **asdict(processor.faces.settings),
-        "face_detector": _fingerprint(processor.faces.detector),
-        "face_prior": None if face_prior is None else _fingerprint(face_prior),
     }
 
 
@@ -127,6 +139,23 @@ class FaceCache:
     def __contains__(self, record: Record) -> bool:
         return self._find(record) is not None
 
+    def check(self, settings: dict[str, Any]) -> None:
+        """
+        Look whether faces were prepared as they would be now.
+
+        Args:
+            settings (`dict`): from [`cache_settings`], or of [`reading_settings`] those that matter.
+
+        Raises:
+            `InputError`: they were not.
+        """
+        changed = [name for name in settings if self.settings.get(name) != settings[name]]
+        if changed:
+            raise InputError(
+                f"{self.folder} was prepared with other {', '.join(f'`{name}`' for name in changed)}: use the same, "
+                "remove the folder, or name another."
+            )
+
     def visual(self, record: Record, processor: EmoLlamaProcessor) -> Visual:
         """
         A record's picture or sampled frames with their faces, as `processor.faces.find` would give it.
@@ -157,6 +186,7 @@ class FaceCache:
             problem=entry["problem"],
             detections=faces,
             faces=chosen,
+            face_crop=record.face_crop,
         )
 
     def attributes(self, record: Record) -> dict[str, tuple[str, float]] | None:
@@ -223,7 +253,8 @@ def key_of(record: Record, folder: Path) -> str:
 
 def stamp_of(record: Record) -> str:
     """
-    What changes when the file does: size and time, for a folder of frames their number and the time.
+    What changes when the file does: size and time, for a folder of frames their number and the time; and whether it is
+    a face crop, which an earlier version did not know.
 
     Args:
         record ([`Record`])
@@ -231,11 +262,12 @@ def stamp_of(record: Record) -> str:
     Raises:
         `OSError`: the file is not there.
     """
+    crop = "-crop" if record.face_crop else ""
     if isinstance(record.visual, bytes) or is_url(record.visual):
-        return ""
+        return crop
     status = os.stat(record.visual)
     size = len(frame_files(Path(record.visual))) if os.path.isdir(record.visual) else status.st_size
-    return f"{size}-{status.st_mtime_ns}"
+    return f"{size}-{status.st_mtime_ns}{crop}"
 
 
 def entry_of(

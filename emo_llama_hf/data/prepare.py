@@ -20,13 +20,12 @@ from tqdm.auto import tqdm
 
 from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
-from ..json_text import read_object
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..only_writer import only_writer
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.visual import Visual
 from ..whole_file import remove_unfinished, write_text
-from .face_cache import ADVICE, SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
+from .face_cache import SETTINGS_FILE, FaceCache, cache_settings, default_cache, entry_of, key_of
 from .record import Record, RecordError
 from .record_stream import Records
 
@@ -99,11 +98,14 @@ def prepare(
     folder = Path(cache_dir)
     if model is not None and model.model.face_prior is None:
         model = None
+    settings = cache_settings(processor, model)
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder / SETTINGS_FILE):
         remove_unfinished(folder)
-        _check_settings(folder, cache_settings(processor, model))
+        if not (folder / SETTINGS_FILE).is_file():
+            write_text(folder / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
         cache, report = FaceCache(folder), PrepareReport()
+        cache.check(settings)
         with tqdm(desc="faces", unit="record", disable=not progress) as bar:
 
             def unknown() -> Iterator[Record]:
@@ -131,19 +133,6 @@ def prepare(
             else:
                 _prepare_in_processes(shards, add, num_workers, (processor, model, folder, on_error))
     return report
-
-
-def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
-    file = folder / SETTINGS_FILE
-    if not file.is_file():
-        write_text(file, json.dumps(settings, indent=2) + "\n")
-        return
-    old = read_object(file.read_bytes(), str(file), ADVICE)
-    changed = [name for name in settings if old.get(name) != settings[name]]
-    if changed:
-        raise InputError(
-            f"{folder} was prepared with other {', '.join(changed)}: use the same, remove the folder, or name another."
-        )
 
 
 def _shards(records: Iterator[Record], size: int) -> Iterator[list[Record]]:

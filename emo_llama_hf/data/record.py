@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..chat_message import ChatMessage
@@ -48,6 +48,8 @@ class Record:
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`.
         dataset (`str`, *optional*): name of the data set that it belongs to.
         emotion_labels (`list[str]`, *optional*): label set of that data set, in its order.
+        face_crop (`bool`, *optional*, defaults to `False`):
+            Whether it shows an aligned or cropped face and nothing else, as its data set says.
         row (`str`, *optional*): where it stands, as `file:line`, for messages about it.
     """
 
@@ -60,6 +62,7 @@ class Record:
     split: str | None = None
     dataset: str = ""
     emotion_labels: Sequence[str] | None = None
+    face_crop: bool = False
     row: str = ""
 
     def closed_set(self, default: Sequence[str] | None = None) -> list[str]:
@@ -124,7 +127,7 @@ class Record:
             `RecordError`: the file cannot be read.
         """
         try:
-            return processor.load_visual(self.source(), self.is_video)
+            return replace(processor.load_visual(self.source(), self.is_video), face_crop=self.face_crop)
         except (OSError, ValueError) as error:
             raise RecordError(self.row, str(error)) from error
 

@@ -10,7 +10,7 @@ from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
-from .face_cache import FaceCache
+from .face_cache import FaceCache, reading_settings
 from .record import Record
 from .sample import Sample
 
@@ -73,6 +73,24 @@ def samples_of(
         sample |= {"attributes": attributes or None, "emotion_labels": options, "dataset": record.dataset}
         samples.append(with_visuals(sample, [RecordVisual(record, faces)]))
     return samples
+
+
+def check_faces(samples: Iterable[Sample], processor: EmoLlamaProcessor) -> None:
+    """
+    Look whether the prepared faces of samples are those that a processor would find.
+
+    Args:
+        samples (`Iterable[Sample]`)
+        processor ([`EmoLlamaProcessor`])
+
+    Raises:
+        `InputError`: they were prepared with other settings.
+    """
+    sources = (part.get(part["type"]) for sample in samples for part in visual_parts(sample["messages"]))
+    caches = {id(source.faces): source.faces for source in sources if isinstance(source, RecordVisual)}
+    for faces in caches.values():
+        if faces is not None:
+            faces.check(reading_settings(processor))
 
 
 def label_set_of(sample: Sample, default: Sequence[str] | None, name: str) -> Sequence[str] | None:

@@ -9,7 +9,7 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from ..data.sample import Sample
-from ..data.samples import label_set_of, last_visual, visual_parts
+from ..data.samples import check_faces, label_set_of, last_visual, visual_parts
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
@@ -76,6 +76,7 @@ def evaluate(
         names[dataset].append(name)
     if not asked:
         raise InputError("No sample has an `emotion`: there is nothing to compare answers with.")
+    check_faces(asked.values(), processor)
     journal = Journal(output, {"labels": label_sets, **(settings or {})}, state.process_index)
     with journal.writing():
         done = journal.read()

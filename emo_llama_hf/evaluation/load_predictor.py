@@ -6,6 +6,7 @@ from transformers import AutoProcessor
 
 from ..closed_set.label_set import check_labels
 from ..data.label_map import canonical_labels
+from ..data.reading import Reading
 from ..default_model import default_model
 from ..load_model import load_model
 from ..processing.face_finder import FaceFinder
@@ -21,6 +22,7 @@ def load_predictor(
     dtype: str = "auto",
     attributes: bool = True,
     max_new_tokens: int = 64,
+    reading: Reading | None = None,
 ) -> tuple[EmoLlamaPredictor | ChatModelPredictor, EmoLlamaProcessor]:
     """
     Whatever model it is, made ready to answer the closed question.
@@ -31,6 +33,7 @@ def load_predictor(
         device (`str` or `torch.device`, *optional*): this process's accelerator by default.
         dtype (`str`, *optional*, defaults to `"auto"`): as stored, or the name of a torch type.
         attributes (`bool`, *optional*), max_new_tokens (`int`, *optional*): see [`EmoLlamaPredictor`].
+        reading ([`Reading`], *optional*): how pictures and clips are read, beside the processor's settings.
 
     Returns:
         `tuple[Predictor, EmoLlamaProcessor]`: what answers, and the processor that reads visuals.
@@ -42,10 +45,11 @@ def load_predictor(
     state = PartialState(cpu=cpu)
     device = state.device if device is None else torch.device(device)
     network, processor = load_model(model, dtype=dtype, device=device, any_type=True)
+    reader = processor if isinstance(processor, EmoLlamaProcessor) else AutoProcessor.from_pretrained(default_model())
+    (reading or Reading()).set_in(reader)
     if isinstance(processor, EmoLlamaProcessor):
         labels = check_labels(labels or network.config.emotion_labels)
         return EmoLlamaPredictor(network, processor, labels, device, attributes, max_new_tokens), processor
-    reader = AutoProcessor.from_pretrained(default_model())
     reader.faces = FaceFinder(settings=reader.faces.settings)  # other models look at whole pictures
     labels = check_labels(labels or canonical_labels()[:7])
     return ChatModelPredictor(network, processor, labels, max_new_tokens), reader

@@ -27,6 +27,7 @@ class InstructItem(TypedDict, total=False):
         conversations (`list[dict]`): turns, the first with the placeholder of what is shown.
         emotion, split, dataset (`str`), attributes (`dict[str, str]`): the record's, where it has them.
         emotion_labels (`list[str]`): label set of its questions.
+        face_crop (`bool`): only of a picture or clip that is one.
     """
 
     id: str
@@ -38,6 +39,7 @@ class InstructItem(TypedDict, total=False):
     split: str
     dataset: str
     emotion_labels: list[str]
+    face_crop: bool
 
 
 def llava_item(record: Record, id: str, turns: list[tuple[str, str]], labels: list[str], output: Path) -> InstructItem:
@@ -70,6 +72,8 @@ def llava_item(record: Record, id: str, turns: list[tuple[str, str]], labels: li
         item["split"] = record.split
     if record.dataset:
         item["dataset"] = record.dataset
+    if record.face_crop:
+        item["face_crop"] = True
     item["emotion_labels"] = labels
     return item
 

@@ -12,8 +12,9 @@ from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import find_adapter_config_file
 
+from ..data.reading import Reading
 from ..data.sample import Sample
-from ..data.samples import load_visuals, visual_parts
+from ..data.samples import check_faces, load_visuals, visual_parts
 from ..input_error import InputError
 from ..load_model import load_model
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
@@ -71,6 +72,8 @@ def train(
         device=arguments.device if tuning.load_in_4bit else None,
         load_in_4bit=tuning.load_in_4bit,
     )
+    Reading(tuning.missing_face, tuning.num_frames, tuning.full_frame_below).set_in(processor)
+    check_faces([*train_samples, *(eval_samples or ())], processor)
     labels = tuning.emotion_labels or base.config.emotion_labels
     augmentation, seed = Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
     dataset = EmotionDataset(train_samples, processor, augmentation, seed, emotion_labels=labels)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..input_error import InputError
+from ..processing.face_finder import MissingFace
 from .trainable_parts import DEFAULT_PARTS, PARTS
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -39,6 +40,14 @@ class TuningArguments:
     )
     emotion_labels: list[str] | None = field(
         default=None, metadata={"help": "label set of samples without one of their own (default: the model's)"}
+    )
+    missing_face: MissingFace | None = field(
+        default=None,
+        metadata={"help": "what becomes of a frame without a face (default: as the model's processor says)"},
+    )
+    num_frames: int | None = field(default=None, metadata={"help": "frames of a clip (default: as there)"})
+    full_frame_below: float | None = field(
+        default=None, metadata={"help": "longest side of a picture that is taken for a face (default: as there)"}
     )
     max_length: int | None = field(default=None, metadata={"help": "longest sample, in tokens"})
     augment: bool = field(default=False, metadata={"help": "mirror, crop, recolour and hide parts at random"})

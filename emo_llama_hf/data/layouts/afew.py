@@ -1,6 +1,7 @@
 """AFEW (clips) and SFEW (pictures) of the EmotiW challenges (Dhall et al., 2011 and 2012)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..label_map import LabelMap
@@ -62,6 +63,7 @@ def rows(path: Path) -> Iterator[Record]:
     found = False
     for label, split in _class_folders(path):
         found = True
-        yield from class_rows(label, path, split)
+        aligned = "Aligned_Faces" in label.relative_to(path).as_posix()
+        yield from (replace(row, face_crop=aligned) for row in class_rows(label, path, split))
     if not found:
         raise FileNotFoundError(f"{path} has no class folders such as Train/Angry: give the folder of Train and Val.")

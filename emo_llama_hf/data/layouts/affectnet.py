@@ -65,7 +65,7 @@ def _list_rows(table: Path, images: Path, split: str) -> Iterator[Record | Recor
                 continue
             item = dict(zip(COLUMNS, fields, strict=True))
             name = item[COLUMNS[0]]
-            yield Record(name, str(images / name), emotion=item["expression"], split=split, row=row)
+            yield Record(name, str(images / name), emotion=item["expression"], split=split, face_crop=True, row=row)
 
 
 def _set_rows(folder: Path, split: str) -> Iterator[Record | RecordError]:
@@ -78,4 +78,5 @@ def _set_rows(folder: Path, split: str) -> Iterator[Record | RecordError]:
             yield RecordError(str(file), f"cannot be read: {error}")
             continue
         image = folder / "images" / f"{stem}.jpg"
-        yield Record(f"{folder.name}/{stem}", str(image), emotion=str(expression), split=split, row=str(file))
+        name = f"{folder.name}/{stem}"
+        yield Record(name, str(image), emotion=str(expression), split=split, face_crop=True, row=str(file))

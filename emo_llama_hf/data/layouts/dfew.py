@@ -46,4 +46,5 @@ def rows(path: Path, fold: int = 1) -> Iterator[Record | RecordError]:
                     clips / "clip_224x224_16f" / f"{number:05d}",
                 ]
             )
-            yield Record(f"{number:05d}", str(clip), is_video=True, emotion=emotion, split=split, row=row)
+            aligned = clip.is_relative_to(clips) and clip.relative_to(clips).parts[0].startswith("clip_224x224")
+            yield Record(f"{number:05d}", str(clip), True, emotion=emotion, split=split, face_crop=aligned, row=row)

@@ -40,7 +40,7 @@ def rows(path: Path) -> Iterator[Record | RecordError]:
         try:
             visual = png_of_pixels(item["pixels"])
             split = USAGES[item["Usage"].strip()]
-            yield Record(f"fer{number:07d}", visual, emotion=item["emotion"], split=split, row=row)
+            yield Record(f"fer{number:07d}", visual, emotion=item["emotion"], split=split, face_crop=True, row=row)
         except (KeyError, ValueError, AttributeError) as error:
             yield RecordError(row, f"must have emotion, pixels and Usage: {error}")
 

@@ -46,7 +46,7 @@ def rows(path: Path) -> Iterator[Record | RecordError]:
             usage = columns["Usage"].strip()
             visual = png_of_pixels(face[2]["pixels"]) if face else str(pictures / FOLDERS[usage] / name)
             emotion = majority({vote: int(columns[vote]) for vote in VOTES})
-            yield Record(Path(name).stem, visual, emotion=emotion, split=USAGES[usage], row=row)
+            yield Record(Path(name).stem, visual, emotion=emotion, split=USAGES[usage], face_crop=True, row=row)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             yield RecordError(row, f"must have Usage and ten numbers of votes, and its face pixels: {error!r}")
 

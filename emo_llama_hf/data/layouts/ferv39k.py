@@ -6,6 +6,7 @@ from pathlib import Path
 from ..record import Record, RecordError
 from .clips import find_clip, find_folder
 
+FACE_CROPS = "2_ClipsforFaceCrop"
 LOOKED_FOR = "4_setups"
 
 
@@ -24,7 +25,7 @@ def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError
         setup (`str`, *optional*, defaults to `"All_scenes"`): folder of `4_setups`.
     """
     lists = find_folder(path, [f"4_setups/{setup}"])
-    clips = find_folder(path, ["2_ClipsforFaceCrop", "3_ClipsforScenImages"])
+    clips = find_folder(path, [FACE_CROPS, "3_ClipsforScenImages"])
     found = False
     for split in ("train", "test"):
         for table in sorted([*lists.glob(f"{split}*.csv"), *lists.glob(f"{split}*.txt")]):
@@ -38,6 +39,7 @@ def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError
                         continue
                     name, emotion = fields
                     clip = find_clip([clips / name, clips / f"{name}.mp4"])
-                    yield Record(name, str(clip), is_video=True, emotion=emotion, split=split, row=row)
+                    crop = clips.name == FACE_CROPS
+                    yield Record(name, str(clip), True, emotion=emotion, split=split, face_crop=crop, row=row)
     if not found:
         raise FileNotFoundError(f"{lists} has no lists such as train_All.csv: name another `setup`.")

@@ -39,7 +39,7 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
     with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes`, `split`,
-    `dataset` and `emotion_labels`, the label set of this data set.
+    `dataset`, `emotion_labels` (the label set of this data set) and `face_crop`.
 
     Args:
         path (`Path`): the file.
@@ -100,7 +100,13 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         raise TypeError(f"`{kind}` must be the path of a file, got {visual!r}")
     if not is_url(visual):
         visual = os.path.join(root, visual)
-    for name, wanted in (("emotion", str), ("attributes", dict), ("split", str), ("dataset", str)):
+    for name, wanted in (
+        ("emotion", str),
+        ("attributes", dict),
+        ("split", str),
+        ("dataset", str),
+        ("face_crop", bool),
+    ):
         if not isinstance(item.get(name), (wanted, type(None))):
             raise TypeError(f"`{name}` must be {wanted.__name__}, got {item[name]!r}")
     turns, labels = item.get("conversations"), item.get("emotion_labels")
@@ -113,6 +119,7 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         attributes=item.get("attributes"),
         split=item.get("split"),
         dataset=item.get("dataset") or "",
+        face_crop=bool(item.get("face_crop")),
         emotion_labels=None if labels is None else check_labels(labels, "emotion_labels"),
         row=row,
     )

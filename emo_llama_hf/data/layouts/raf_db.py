@@ -54,6 +54,7 @@ def rows(path: Path, aligned: bool = True) -> Iterator[Record | RecordError]:
                 emotion=emotion,
                 attributes=attributes,
                 split="train" if stem.startswith("train") else "test",
+                face_crop=aligned,
                 row=row,
             )
 

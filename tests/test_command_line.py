@@ -98,7 +98,10 @@ def test_bugs_keep_their_traceback(monkeypatch, error):
         (["evaluate", "nowhere", "--output", "o", "--faces", "f"], "DATA: nowhere is not there"),
         (["evaluate", ".", "--output", "o", "--layout", "heap"], "--layout must be one of"),
         (["prepare", "nowhere", "--no-attributes"], "DATA: nowhere is not there"),
-        (["instruct", ".", "--output", "o", "--label-map", "moods"], "--label-map: 'moods' is neither"),
+        (
+            ["instruct", ".", "--output", "o", "--layout", "class_folders", "--label-map", "moods"],
+            "--label-map: 'moods' is neither",
+        ),
         (["convert", "nowhere", "--output", "o"], "There is no folder nowhere"),
         (["train", "nowhere", "--output", "o"], "DATA: nowhere is not there"),
         (["train", "x", "--output", "o", "--feature-cache", "c", "--augment"], "--feature-cache keeps"),

@@ -163,7 +163,7 @@ def test_a_journal_belongs_to_its_settings(records, tmp_path):
     with pytest.raises(ValueError, match="is no journal"):
         run(records, tmp_path / "p", category=CategoryQuestions())
     (tmp_path / "p.journal").write_text('{"settings": {}}\nnonsense\n')
-    with pytest.raises(ValueError, match="damaged at byte 17"):
+    with pytest.raises(ValueError, match="at byte 17 is damaged"):
         Journal(tmp_path / "p.journal", {})
 
 
@@ -279,6 +279,7 @@ def test_the_command(tmp_path, capsys):
 
 def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
     (tmp_path / "faces/joy").mkdir(parents=True)
+    (tmp_path / "faces/joy/a.png").write_bytes(PICTURE)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     openai = ("--writer", "openai")
     for data, settings, code, words in (

@@ -1,9 +1,9 @@
 """The kinds of input that are fuzzed, each a module with `cases(cheap)`, a strategy of inputs."""
 
-import chats
 import checkpoints
 import clips
 import command_lines
+import conversations
 import journals
 import model_folders
 import pictures
@@ -16,7 +16,7 @@ KINDS = {
     for module in (
         pictures,
         clips,
-        chats,
+        conversations,
         urls,
         model_folders,
         weights,

@@ -30,9 +30,11 @@ def test_damaged_settings_are_named(tmp_path, content):
 )
 def test_a_damaged_result_is_asked_for_again(tmp_path, line):
     journal = result_journal.Journal(tmp_path, SETTINGS)
-    (tmp_path / "results-00000.jsonl").write_bytes(line + b"\n" + json.dumps({**RESULT, "id": "b"}).encode())
-    assert list(journal.read()) == ["b"]
-    journal.add([{**RESULT, "id": "c\udcff"}])
+    whole = json.dumps({**RESULT, "id": "b"}).encode() + b"\n"
+    (tmp_path / "results-00000.jsonl").write_bytes(line + b"\n" + whole + line)
+    assert "b" in journal.read()
+    with journal.writing():
+        journal.add([{**RESULT, "id": "c\udcff"}])
     assert list(journal.read()) == ["b", "c\udcff"]
 
 

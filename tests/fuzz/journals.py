@@ -74,9 +74,10 @@ def evaluations(draw: st.DrawFn) -> Case:
 
     def ask(folder: Path) -> None:
         journal = result_journal.Journal(folder, SETTINGS)
-        before = journal.read()
-        journal.add([{"id": extra, "target": "sad", "kind": "static", "error": "no \udcff file"}])
-        after = journal.read()
+        with journal.writing():
+            before = journal.read()
+            journal.add([{"id": extra, "target": "sad", "kind": "static", "error": "no \udcff file"}])
+            after = journal.read()
         if extra not in after or not before.keys() <= after.keys():
             raise WrongAnswer(f"{before} became {after}")
         make_report(after.values(), SETTINGS["labels"])

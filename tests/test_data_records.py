@@ -4,6 +4,8 @@ import io
 import json
 import logging
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
@@ -308,6 +310,25 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name} cannot be read as table: "):
         list(Records(tmp_path / name, on_error="skip"))
+
+
+def test_a_damaged_page_of_parquet_is_named(tmp_path):
+    table = pa.table({"image": [f"{number}.png" for number in range(1000)], "emotion": ["happy"] * 1000})
+    pq.write_table(table, tmp_path / "t.parquet", compression="none", use_dictionary=False)
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    content[4:30] = b"\xff" * 26  # the header of the first page
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"t\.parquet cannot be read as table: "):
+        list(Records(tmp_path / "t.parquet", on_error="skip"))
+
+
+@pytest.mark.parametrize(
+    ("layout", "option", "value"),
+    [("table", "root", 3), ("table", "attribute_columns", "age"), ("llava", "root", []), ("raf_db", "aligned", "no")],
+)
+def test_options_of_a_layout_have_types(tmp_path, layout, option, value):
+    with pytest.raises(InputError, match=f"`{option}` of layout '{layout}' cannot be "):
+        Records(tmp_path, layout=layout, **{option: value})
 
 
 def test_json_nested_without_end_spoils_only_its_line(tmp_path):

@@ -6,10 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
+
+from huggingface_hub.dataclasses import type_validator
 
 from ..closed_set.label_set import check_labels
 from ..input_error import InputError
+from ..processing.setting_checks import shown
 from .label_map import KEEP, LabelMap
 from .layouts import afew, affectnet, class_folders, dfew, fer2013, ferplus, ferv39k, llava, mafw, raf_db, table
 from .record import Record, RecordError
@@ -139,6 +142,12 @@ class Records:
         known = list(inspect.signature(self._rows).parameters)[1:]
         if unknown := sorted(set(options) - set(known)):
             raise InputError(f"Layout {layout!r} has no option {unknown[0]!r}, only {', '.join(known) or 'none'}.")
+        kinds = get_type_hints(self._rows)
+        for option, value in options.items():
+            try:
+                type_validator(option, value, kinds[option])
+            except TypeError as error:
+                raise InputError(f"`{option}` of layout {layout!r} cannot be {shown(value)}: {error}") from error
         self.label_map = None
         if label_map != KEEP:
             given = label_map or LAYOUTS[layout].label_map
@@ -182,7 +191,9 @@ class Records:
             yield from self._rows(self.path, **self.options)
         except InputError:
             raise
-        except (ValueError, csv.Error, NotImplementedError) as error:  # not UTF-8, a null character, no Parquet, ...
+        except (ValueError, csv.Error, NotImplementedError, OSError) as error:  # not UTF-8, no Parquet, ...
+            if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+                raise  # the system's, or of a file that is not there; Arrow's are neither
             raise InputError(f"{self.path} cannot be read as {self.layout}: {error}") from error
 
     def _checked(self, item: Record | RecordError) -> Record | None:

@@ -4,8 +4,6 @@ import io
 import json
 import logging
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
@@ -313,8 +311,10 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path, name, content):
 
 
 def test_a_damaged_page_of_parquet_is_named(tmp_path):
-    table = pa.table({"image": [f"{number}.png" for number in range(1000)], "emotion": ["happy"] * 1000})
-    pq.write_table(table, tmp_path / "t.parquet", compression="none", use_dictionary=False)
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet is in the extra `train`")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"image": [f"{number}.png" for number in range(1000)], "emotion": ["happy"] * 1000})
+    parquet.write_table(table, tmp_path / "t.parquet", compression="none", use_dictionary=False)
     content = bytearray((tmp_path / "t.parquet").read_bytes())
     content[4:30] = b"\xff" * 26  # the header of the first page
     (tmp_path / "t.parquet").write_bytes(content)

@@ -25,6 +25,11 @@ class DataOptions:
     data_option: DataOption = field(default_factory=list)
     on_error: OnError = "raise"
 
+    @property
+    def name(self) -> str:
+        """What it is called in a model card: without its place on this machine."""
+        return " ".join(word for word in (self.layout, self.path.resolve().name, self.split) if word)
+
     def records(self, **settings: Any) -> Records:
         """
         The data that the options name.

@@ -37,6 +37,7 @@ def evaluate(
     """
     predictor, processor = load_predictor(
         model.model,
+        base=model.base,
         labels=labels,
         device=model.device,
         dtype=model.dtype,
@@ -48,7 +49,8 @@ def evaluate(
         _samples(data, predictor.labels, faces, folds),
         processor,
         output,
-        settings={"model": model.model, "dtype": model.dtype, "attributes": not no_attributes},
+        settings={"model": model.model, "dtype": model.dtype, "attributes": not no_attributes}
+        | ({"base": model.base} if model.base else {}),
         batch_size=batch_size,
         protocols=("generation", "likelihood") if protocol == "both" else (protocol,),
     )

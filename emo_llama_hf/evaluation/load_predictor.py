@@ -21,6 +21,7 @@ def load_predictor(
     dtype: str = "auto",
     attributes: bool = True,
     max_new_tokens: int = 64,
+    base: str | None = None,
 ) -> tuple[EmoLlamaPredictor | ChatModelPredictor, EmoLlamaProcessor]:
     """
     Whatever model it is, made ready to answer the closed question.
@@ -31,6 +32,7 @@ def load_predictor(
         device (`str` or `torch.device`, *optional*): this process's accelerator by default.
         dtype (`str`, *optional*, defaults to `"auto"`): as stored, or the name of a torch type.
         attributes (`bool`, *optional*), max_new_tokens (`int`, *optional*): see [`EmoLlamaPredictor`].
+        base (`str`, *optional*): see [`load_model`].
 
     Returns:
         `tuple[Predictor, EmoLlamaProcessor]`: what answers, and the processor that reads visuals.
@@ -41,7 +43,7 @@ def load_predictor(
     cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
     state = PartialState(cpu=cpu)
     device = state.device if device is None else torch.device(device)
-    network, processor = load_model(model, dtype=dtype, device=device, any_type=True)
+    network, processor = load_model(model, dtype=dtype, device=device, any_type=True, base=base)
     if isinstance(processor, EmoLlamaProcessor):
         labels = check_labels(labels or network.config.emotion_labels)
         return EmoLlamaPredictor(network, processor, labels, device, attributes, max_new_tokens), processor

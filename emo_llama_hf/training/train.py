@@ -1,7 +1,6 @@
 """A fine-tuning run from samples to a saved, evaluated model."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from copy import copy
 
 import torch
@@ -10,6 +9,7 @@ from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import find_adapter_config_file
 
+from ..adapter_base import AdapterBase
 from ..data.sample import Sample
 from ..data.samples import load_visuals, visual_parts
 from ..input_error import InputError
@@ -21,7 +21,8 @@ from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .feature_cache import FeatureCache, fill_cache
 from .loss_curve import LossCurveCallback
-from .precision import prepare_precision, weights_in
+from .precision import prepare_precision
+from .run_card import RunOrigin
 from .trainable_parts import make_trainable
 from .trainer import EmoLlamaTrainer
 from .training_arguments import EmoLlamaTrainingArguments
@@ -33,15 +34,19 @@ def train(
     tuning: TuningArguments,
     train_samples: Sequence[Sample],
     eval_samples: Sequence[Sample] | None = None,
+    train_data: str | None = None,
+    eval_data: str | None = None,
 ) -> EmoLlamaTrainer:
     """
-    Fine-tune a model and save it, or its adapter, with the processor, the metrics and the loss curve.
+    Fine-tune a model and save it, or its adapter, with the processor, the metrics, the loss curve and a model card;
+    with `push_to_hub` all of it goes to the hub too.
 
     Args:
         arguments ([`EmoLlamaTrainingArguments`]): with `resume_from_checkpoint="last"` a run that was stopped goes on.
         tuning ([`TuningArguments`])
         train_samples (`Sequence[Sample]`): at least one.
         eval_samples (`Sequence[Sample]`, *optional*): without them nothing is evaluated.
+        train_data, eval_data (`str`, *optional*): what the samples are called in the model card.
 
     Returns:
         [`EmoLlamaTrainer`] after the run, with the best weights if there was an evaluation.
@@ -53,11 +58,12 @@ def train(
     set_seed(arguments.seed)
     if tuning.lora_rank and tuning.model and find_adapter_config_file(tuning.model) is not None:
         raise InputError(
-            f"`model` {tuning.model!r} is an adapter, which a new adapter would not know: set `lora_rank` to 0, and "
-            "it is merged into what is trained."
+            f"`model` {tuning.model!r} is an adapter, which a new adapter would not know: `emo-llama merge` it first, "
+            "or set `lora_rank` to 0, and it is merged into what is trained."
         )
     base, processor = load_model(
         tuning.model,
+        base=tuning.base,
         dtype=tuning.dtype,
         device=arguments.device if tuning.load_in_4bit else None,
         load_in_4bit=tuning.load_in_4bit,
@@ -99,15 +105,19 @@ def train(
         compute_loss_func=loss,
         callbacks=callbacks,
         emotion_labels=labels,
+        origin=RunOrigin(AdapterBase.of(tuning.model), train_data, eval_data),
+        stored=stored,
     )
     checkpoint = arguments.resume_from_checkpoint
     result = trainer.train(get_last_checkpoint(arguments.output_dir) if checkpoint == "last" else checkpoint)
-    with nullcontext() if tuning.lora_rank else weights_in(model, stored):
-        trainer.save_model()
+    trainer.save_model(_internal_call=True)  # pushed in the end, with the figures
     trainer.save_state()
     trainer.save_metrics("train", result.metrics)
     if eval_dataset is not None:
         trainer.save_metrics("eval", trainer.evaluate())
+    trainer.create_model_card()
+    if arguments.push_to_hub:
+        trainer.push_to_hub()
     return trainer
 
 

@@ -1,9 +1,13 @@
 """A `Trainer` for EmoLlama: learning rates by part, sample order by epoch, UAR at each evaluation."""
 
 import math
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, cast
 
+import torch
 from accelerate.utils import gather_object
+from peft import PeftModel
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -14,9 +18,12 @@ from ..closed_set import check_finite
 from ..data.sample import Sample
 from ..evaluation.metrics import emotion_metrics
 from ..input_error import InputError
+from ..whole_file import write_text
 from .closed_set_scores import closed_set_scores
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
+from .precision import weights_in
+from .run_card import RunOrigin, run_card
 from .trainable_parts import part_of
 
 
@@ -46,13 +53,24 @@ class EmoLlamaTrainer(Trainer):
     Args:
         emotion_labels (`list[str]`, *optional*):
             Label set of the closed question that is asked at each evaluation; `config.emotion_labels` by default.
+        origin ([`RunOrigin`], *optional*): what an adapter and the model card are to say about base and data.
+        stored (`torch.dtype`, *optional*):
+            Type of the weights in the output folder, where they are no adapter; by default that which they learn in.
         args, kwargs:
             Of `Trainer`; its `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
             [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
     """
 
-    def __init__(self, *args: Any, emotion_labels: list[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        emotion_labels: list[str] | None = None,
+        origin: RunOrigin | None = None,
+        stored: torch.dtype | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.origin, self.stored = origin or RunOrigin(), stored
         self.emotion_labels: list[str] = emotion_labels or self.model.config.emotion_labels
         self.train_sampler: EpochSampler | None = None
         if self.train_dataset is not None:
@@ -81,6 +99,23 @@ class EmoLlamaTrainer(Trainer):
                 groups.append({**group, "params": members, "lr": self.args.rates.get(part, group["lr"])})
         optimizer.param_groups = groups
         return optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """As the base class. Checkpoints keep the type that weights learn in, so that a run goes on exactly."""
+        folder = Path(output_dir or self.args.output_dir)
+        adapter = isinstance(self.model, PeftModel)
+        dtype = self.stored if not adapter and folder == Path(self.args.output_dir) else None
+        with nullcontext() if dtype is None else weights_in(self.model, dtype):
+            super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            if adapter and self.origin.base is not None:
+                self.origin.base.record(folder, self.model.get_base_model(), self.hub_model_id)
+            write_text(folder / "README.md", str(run_card(self, self.origin)))  # PEFT writes one of its own
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write the run's card, with the newest figures; what the base class would write into it is not asked for."""
+        if self.args.should_save:
+            write_text(Path(self.args.output_dir) / "README.md", str(run_card(self, self.origin)))
 
     def evaluation_loop(
         self, dataloader: DataLoader[Sample], *args: Any, metric_key_prefix: str = "eval", **kwargs: Any

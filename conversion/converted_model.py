@@ -76,7 +76,7 @@ class ConvertedModel:
             self.generation_config.save_pretrained(folder)
             self.processor.save_pretrained(folder)
             if self.adapter is not None:
-                self.adapter.save(folder / ADAPTER_FOLDER, str(output.absolute()))
+                self.adapter.save(folder / ADAPTER_FOLDER, settings.push_to_hub or str(output.absolute()))
             self.origin.save(folder)
             has_detector = self.processor.faces.detector is not None
             card = conversion_card(settings.push_to_hub or output.name, config, self.origin, has_detector)

@@ -115,7 +115,7 @@ class LoraAdapter:
         config = {
             **self.config,
             "base_model_name_or_path": base_model,
-            "target_modules": rf"model\.language_model\..*\.({modules})",
+            "target_modules": rf"(.*\.)?language_model\..*\.({modules})",
         }
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModel
+from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -16,8 +16,9 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
-from transformers.utils import find_adapter_config_file, is_bitsandbytes_available
+from transformers.utils import is_bitsandbytes_available
 
+from .adapter_base import find_base
 from .checkpoint_checks import broken_file, check_fit, is_failure
 from .default_model import default_model
 from .input_error import InputError
@@ -30,6 +31,9 @@ from .processing.processing_emo_llama import EmoLlamaProcessor
 PARTS = ("vision_model", "qformer", "visual_tokens", "face_prior", "face_info_mining")
 NEVER_QUANTIZED = [*(f"model.{part}" for part in PARTS), "lm_head"]
 
+# Where transformers is told to look for an adapter when it is the base beside one that is to be loaded alone.
+NO_ADAPTER = "no_adapter"
+
 
 def load_model(
     name: str | None = None,
@@ -40,6 +44,7 @@ def load_model(
     load_in_4bit: bool = False,
     load_in_8bit: bool = False,
     any_type: bool = False,
+    base: str | None = None,
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """
     A model, ready to answer, and its processor.
@@ -56,6 +61,7 @@ def load_model(
             in QLoRA (arXiv 2305.14314), or LLM.int8 (arXiv 2208.07339).
         any_type (`bool`, *optional*, defaults to `False`):
             Whether another image-text-to-text model than an EmoLlama will do.
+        base (`str`, *optional*): folder or hub id of an adapter's base; by default the one that it names.
 
     Returns:
         `tuple[PreTrainedModel, ProcessorMixin]`: the model, in evaluation mode, and its processor.
@@ -74,7 +80,7 @@ def load_model(
         device_map = {"": device or "cuda"}  # quantized weights cannot be moved later
     with _readable(name):
         model = load_weights(
-            name, dtype=dtype, device_map=device_map, quantization_config=quantization, any_type=any_type
+            name, dtype=dtype, device_map=device_map, quantization_config=quantization, any_type=any_type, base=base
         )
         processor = load_processor(name, any_type=any_type)
         if isinstance(processor, EmoLlamaProcessor):
@@ -102,19 +108,19 @@ def load_processor(name: str | None = None, *, any_type: bool = False) -> Proces
     return processor
 
 
-def load_config(name: str | None = None) -> PreTrainedConfig:
+def load_config(name: str | None = None, *, base: str | None = None) -> PreTrainedConfig:
     """
     The configuration of an EmoLlama, or of the one that an adapter is for.
 
     Args:
-        name (`str`, *optional*): see [`load_model`].
+        name (`str`, *optional*), base (`str`, *optional*): see [`load_model`].
 
     Raises:
         `InputError`: there is no such model, it cannot be read or is of another type.
     """
     name = name or default_model()
     with _readable(name):
-        return _checked(name, AutoConfig.from_pretrained(_base_of(name), trust_remote_code=_trust(any_type=False)))
+        return _checked(name, _config(name, base, trust_remote_code=_trust(any_type=False)))
 
 
 def move(module: torch.nn.Module, device: str | torch.device) -> None:
@@ -145,48 +151,51 @@ def load_weights(
     config: PreTrainedConfig | None = None,
     quantization_config: BitsAndBytesConfig | None = None,
     any_type: bool = False,
+    base: str | None = None,
     **kwargs: Any,
 ) -> PreTrainedModel:
     """
     The model of [`load_model`] alone, raising what transformers raises, and `InputError` for weights that are not
     those of its configuration.
 
-    `AutoModelForImageTextToText.from_pretrained` opens an adapter too, but transformers 5.17 then forgets the parts
-    that were saved as a whole beside it.
-
     Args:
-        name (`str`), any_type (`bool`, *optional*, defaults to `False`): see [`load_model`].
+        name (`str`), any_type (`bool`, *optional*, defaults to `False`), base (`str`, *optional*): see [`load_model`].
         config (`PreTrainedConfig`, *optional*): of the model, or of an adapter's base.
         quantization_config (`BitsAndBytesConfig`, *optional*)
         kwargs (`Any`, *optional*): of `from_pretrained`, such as `dtype` and `token`.
     """
-    base = _base_of(name)
     kwargs.setdefault("trust_remote_code", _trust(any_type))
-    config = config or AutoConfig.from_pretrained(base, trust_remote_code=kwargs["trust_remote_code"])
+    found = find_base(name, base)
+    if found is not None:
+        kwargs["adapter_kwargs"] = {"subfolder": NO_ADAPTER}
+        kwargs |= {"revision": found.revision} if found.revision is not None else {}
+    config = config or _config(name, base, trust_remote_code=kwargs["trust_remote_code"])
     if not any_type:
         _checked(name, config)
     if quantization_config is not None:
         kwargs["quantization_config"] = quantization_config
     if isinstance(config, EmoLlamaConfig):
         kwargs["ignore_mismatched_sizes"] = True  # they are in the report, and refused with all others
+    whole = name if found is None else found.name
     model, report = AutoModelForImageTextToText.from_pretrained(
-        base, config=config, output_loading_info=True, **kwargs
+        whole, config=config, output_loading_info=True, **kwargs
     )
     problem = loading_problem(report) if isinstance(config, EmoLlamaConfig) else None
     if problem is not None:
-        raise InputError(f"`model`: {base!r} cannot be loaded: {problem}.")
-    if base == name:
+        raise InputError(f"`model`: {whole!r} cannot be loaded: {problem}.")
+    if found is None:
         return model
     adapted = PeftModel.from_pretrained(model, name)
     # Merging into quantized weights would round the adapter away.
     return adapted.merge_and_unload() if quantization_config is None else adapted.get_base_model()
 
 
-def _base_of(name: str) -> str:
-    """The model itself, or the one that an adapter is for."""
-    if find_adapter_config_file(name) is None:
-        return name
-    return PeftConfig.from_pretrained(name).base_model_name_or_path or name
+def _config(name: str, base: str | None, **kwargs: Any) -> PreTrainedConfig:
+    """The configuration of a model, or of an adapter's base."""
+    found = find_base(name, base)
+    if found is None:
+        return AutoConfig.from_pretrained(name, **kwargs)
+    return AutoConfig.from_pretrained(found.name, revision=found.revision, **kwargs)
 
 
 def _checked(name: str, config: PreTrainedConfig) -> PreTrainedConfig:

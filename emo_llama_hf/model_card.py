@@ -58,7 +58,7 @@ def model_card(
     config: EmoLlamaConfig,
     description: str = "",
     training_data: str = "Not stated.",
-    license: str = "apache-2.0",
+    license: str | None = "apache-2.0",
     packaged: bool = False,
     **metadata: Any,
 ) -> ModelCard:
@@ -70,7 +70,7 @@ def model_card(
         config ([`EmoLlamaConfig`]): what the parts are read from.
         description (`str`, *optional*): what this checkpoint is.
         training_data (`str`, *optional*): what it was trained on, and on which terms.
-        license (`str`, *optional*, defaults to `"apache-2.0"`): of the weights.
+        license (`str`, *optional*, defaults to `"apache-2.0"`): of the weights; `None` where it is not known.
         packaged (`bool`, *optional*, defaults to `False`):
             it is the checkpoint that comes with the package, which the task opens where no model is named.
         metadata (`Any`, *optional*): further fields of [`ModelCardData`], such as `datasets` or `base_model`.
@@ -78,10 +78,9 @@ def model_card(
     vision, face = config.vision_config, config.face_config
     data = ModelCardData(
         license=license,
-        library_name="transformers",
         pipeline_tag="image-text-to-text",
         tags=["emo_llama", "emotion", "facial-expression-recognition"],
-        **metadata,
+        **{"library_name": "transformers", **metadata},
     )
     text = TEXT.format(
         title=name.rpartition("/")[2],

@@ -1,9 +1,11 @@
 """EmoLlama: vision encoder, Q-Former, face prior and Face Info Mining in front of a language model."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from huggingface_hub import load_state_dict_from_file
 from torch import nn
 from transformers import (
     AutoModel,
@@ -21,11 +23,20 @@ from transformers.modeling_outputs import (
     BaseModelOutputWithPooling,
     CausalLMOutputWithPast,
 )
+from transformers.modeling_utils import LoadStateDictConfig
 from transformers.models.sam.modeling_sam import SamAttention
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, can_return_tuple, is_tracing, torch_compilable_check
+from transformers.utils import (
+    TransformersKwargs,
+    cached_file,
+    can_return_tuple,
+    is_tracing,
+    torch_compilable_check,
+)
 from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.loading_report import LoadStateDictInfo
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.utils.peft_utils import ADAPTER_SAFE_WEIGHTS_NAME
 
 from .configuration_emo_llama import EmoLlamaConfig
 from .modeling_face_info_mining import EmoLlamaFaceInfoMining, EmoLlamaGatedFaceAttention
@@ -49,6 +60,8 @@ VISUAL_INPUTS = (
     "vision_features",
     "visual_embeds",
 )
+WHOLE = re.compile(r"\.modules_to_save\.[^.]+")  # where PEFT puts the copy of a part that an adapter trains as a whole
+HUB_KWARGS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 NO_FACE_PRIOR = (
     "This checkpoint has no face prior (`config.face_config` is None): leave `face_pixel_values` and `face_map` out."
 )
@@ -129,6 +142,41 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
             init.zeros_(module.gate)
         elif isinstance(module, EmoLlamaFourierPosition):
             init.normal_(module.frequencies)
+
+    def load_adapter(
+        self,
+        peft_model_id: str | None = None,
+        *args: Any,
+        adapter_kwargs: dict[str, Any] | None = None,
+        load_config: LoadStateDictConfig | None = None,
+        **kwargs: Any,
+    ) -> LoadStateDictInfo:
+        """
+        As the base class, with the parts that were trained as a whole: transformers before 5.23 forgets them.
+
+        Args:
+            peft_model_id (`str`, *optional*): folder or hub id of the adapter.
+            adapter_kwargs (`dict`, *optional*), load_config (`LoadStateDictConfig`, *optional*), args, kwargs:
+                Of the base class.
+        """
+        report: LoadStateDictInfo = super().load_adapter(
+            peft_model_id, *args, adapter_kwargs=adapter_kwargs, load_config=load_config, **kwargs
+        )
+        forgotten = [name for name in report.missing_keys if WHOLE.search(name)]
+        if forgotten and peft_model_id is not None:
+            given = {**(load_config.download_kwargs if load_config else {}), **(adapter_kwargs or {})}
+            where = {name: given[name] for name in HUB_KWARGS if given.get(name) is not None}
+            stored = load_state_dict_from_file(cached_file(peft_model_id, ADAPTER_SAFE_WEIGHTS_NAME, **where))
+            # Adapters are of the model with a head, in which this one may be a part.
+            prefix = "base_model.model." + ("model." if self.base_model is self else "")
+            parameters = dict(self.named_parameters())
+            with torch.no_grad():
+                for name in forgotten:
+                    values = stored.get(prefix + WHOLE.sub("", name))
+                    if values is not None:
+                        parameters[name].copy_(values)
+                        report.missing_keys.discard(name)
+        return report
 
     def enable_input_require_grads(self) -> None:
         """

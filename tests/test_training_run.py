@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import transformers
-from packaging import version
 from peft import PeftModel
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -31,10 +29,6 @@ from runs_code import RunsCode
 from training_run import TRAINING, TUNING, history
 
 TESTS = Path(__file__).parent
-before_5_23 = pytest.mark.skipif(
-    version.parse(transformers.__version__) < version.parse("5.23"),
-    reason="transformers before 5.23 loads an adapter's LoRA weights, but not its `modules_to_save`",
-)
 
 
 def close(first: list[tuple], second: list[tuple]) -> bool:
@@ -164,14 +158,12 @@ class TestAdapter:
             assert torch.allclose(model(**batch).logits, logits, atol=1e-5)
             assert not torch.allclose(base()(**batch).logits, logits, atol=1e-3)
 
-    @before_5_23
     def test_load_adapter(self, base, finished, batch, logits):
         model = base()
         model.load_adapter(str(finished[1]))
         with torch.no_grad():
             assert torch.allclose(model.eval()(**batch).logits, logits, atol=1e-5)
 
-    @before_5_23
     def test_auto_model_of_the_output_folder(self, finished, batch, logits):
         model = AutoModelForImageTextToText.from_pretrained(finished[1]).eval()
         with torch.no_grad():
@@ -396,6 +388,13 @@ class TestRecords:
         with Image.open(finished[1] / "loss_curve.png") as picture:
             assert picture.format == "PNG" and picture.width > 400
             assert len(picture.convert("RGB").getcolors(1 << 20)) > 20  # lines on a grid, not an empty sheet
+
+    def test_short_runs_have_a_curve_too(self, tiny, tmp_path):
+        """By default every step of a run of less than a hundred is logged, where transformers logs each 500th."""
+        settings = {name: value for name, value in TRAINING.items() if name != "logging_steps"}
+        arguments = EmoLlamaTrainingArguments(str(tmp_path), **{**settings, "max_steps": 3})
+        train(arguments, TuningArguments(model=str(tiny), **TUNING), face_samples(4))
+        assert [step for step, _, _ in history(tmp_path, "loss")] == [1, 2, 3]
 
     def test_tensorboard(self, run, tmp_path):
         pytest.importorskip("tensorboard", reason="tensorboard is not installed: the extra `train` has it")

@@ -15,7 +15,7 @@ from ..conversion.llama_vid_files import LlamaVidSource
 from ..conversion.llama_vid_import import import_llama_vid
 from ..conversion.local_files import local_folder
 from ..conversion.write_settings import WriteSettings
-from .options import Dtype, Output
+from .options import Dtype, Output, PushToHub
 
 
 def convert(
@@ -67,9 +67,7 @@ def convert(
     dtype: Dtype = "auto",
     max_shard_size: Annotated[str, typer.Option(metavar="S", help="largest weight file")] = "5GB",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the mapping as a table and write nothing")] = False,
-    push_to_hub: Annotated[
-        str | None, typer.Option(metavar="REPO", help="upload the result to this hub repository")
-    ] = None,
+    push_to_hub: PushToHub = None,
 ) -> int:
     """Make a model folder of original checkpoints, or write one back."""
     settings = WriteSettings(None if dtype == "auto" else dtype, max_shard_size, dry_run, push_to_hub)

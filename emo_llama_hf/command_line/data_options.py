@@ -42,6 +42,12 @@ class DataOptions:
     data_option: DataOption = field(default_factory=list)
     on_error: OnError = "raise"
 
+    @property
+    def name(self) -> str:
+        """What the data are called in a model card: without their place on this machine."""
+        names = ", ".join(path.resolve().name for path in self.path)
+        return " ".join(word for word in (self.layout, names, self.split) if word)
+
     def records(
         self, labels: Sequence[str] | None = None, default_labels: Sequence[str] | None = None, **settings: Any
     ) -> list[Records]:

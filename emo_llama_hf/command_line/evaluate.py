@@ -39,6 +39,7 @@ def evaluate(
     """
     predictor, processor = load_predictor(
         model.model,
+        base=model.base,
         labels=labels,
         device=model.device,
         dtype=model.dtype,
@@ -55,6 +56,7 @@ def evaluate(
             "model": model.model,
             "dtype": model.dtype,
             "attributes": not no_attributes,
+            **({"base": model.base} if model.base else {}),
             **asdict(reading.reading),
         },
         batch_size=batch_size,

@@ -7,14 +7,15 @@ from transformers.utils import logging
 
 from ..chat.pipeline import EmotionChatPipeline
 from ..load_model import first_accelerator, load_model
-from .options import Device, Dtype, Model
+from .options import Base, Device, Dtype, Model
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """--model, --device and --dtype."""
+    """--model, --base, --device and --dtype."""
 
     model: Model = None
+    base: Base = None
     device: Device = None
     dtype: Dtype = "auto"
 
@@ -27,6 +28,7 @@ class ModelOptions:
         """
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        model, processor = load_model(self.model, dtype=self.dtype, device=self.device or first_accelerator())
+        device = self.device or first_accelerator()
+        model, processor = load_model(self.model, base=self.base, dtype=self.dtype, device=device)
         pipe: EmotionChatPipeline = pipeline("emotion-chat", model=model, processor=processor, device=model.device)
         return pipe

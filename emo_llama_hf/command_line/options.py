@@ -23,6 +23,10 @@ Model: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="M", help="folder or hub id, also of an adapter (default: what comes with the package)"),
 ]
+Base: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="M", help="folder or hub id of the model that an adapter is for (default: as it says)"),
+]
 Device: TypeAlias = Annotated[
     str | None, typer.Option(metavar="D", help="cpu, cuda, cuda:1, ... (default: the first accelerator)")
 ]
@@ -98,4 +102,7 @@ FullFrameBelow: TypeAlias = Annotated[
 
 Output: TypeAlias = Annotated[
     Path, typer.Option(metavar="PATH", help="where the result goes: a folder, of `instruct` a file of JSON lines")
+]
+PushToHub: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="REPO", help="upload the result to this hub repository")
 ]

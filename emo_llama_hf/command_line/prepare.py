@@ -9,7 +9,7 @@ from ..data.face_cache import default_cache
 from ..data.prepare import prepare as prepare_faces
 from ..load_model import first_accelerator, load_model, load_processor, move
 from .data_options import DataOptions, ReadingOptions
-from .options import Device, Faces, Model, NoAttributes
+from .options import Base, Device, Faces, Model, NoAttributes
 
 
 def prepare(
@@ -17,6 +17,7 @@ def prepare(
     reading: ReadingOptions,
     faces: Faces = None,
     model: Model = None,
+    base: Base = None,
     device: Device = None,
     no_attributes: NoAttributes = False,
     num_workers: Annotated[int, typer.Option(min=1, metavar="N", help="processes")] = 1,
@@ -28,7 +29,7 @@ def prepare(
     if no_attributes:  # then all that is needed is in the processor
         network, processor = None, load_processor(model)
     else:
-        network, processor = load_model(model, device=device)
+        network, processor = load_model(model, base=base, device=device)
     reading.reading.set_in(processor)
     if processor.faces.detector is not None:
         move(processor.faces.detector, device)

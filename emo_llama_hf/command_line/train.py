@@ -96,12 +96,13 @@ def train(
         arguments = EmoLlamaTrainingArguments(str(output), **given(EmoLlamaTrainingArguments))
     except ValueError as error:  # transformers' own, about options that do not go together
         raise InputError(str(error)) from error
-    default_labels = load_config(model).emotion_labels
-    train_samples, eval_samples = data.samples(labels, default_labels, faces), None
+    default_labels = load_config(model, base=tuning.base).emotion_labels
+    train_samples, eval_samples, eval_name = data.samples(labels, default_labels, faces), None, None
     if eval_data or eval_split is not None:
         evaluated = replace(data, path=eval_data or data.path, split=eval_split)
         eval_samples = evaluated.samples(labels, default_labels, eval_faces or (None if eval_data else faces))
-    trainer = fine_tune(arguments, tuning, train_samples, eval_samples)
+        eval_name = evaluated.name
+    trainer = fine_tune(arguments, tuning, train_samples, eval_samples, data.name, eval_name)
     if trainer.is_world_process_zero():
         print(f"Saved in {output}.")
     del trainer

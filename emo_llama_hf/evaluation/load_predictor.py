@@ -23,6 +23,7 @@ def load_predictor(
     attributes: bool = True,
     max_new_tokens: int = 64,
     reading: Reading | None = None,
+    base: str | None = None,
 ) -> tuple[EmoLlamaPredictor | ChatModelPredictor, EmoLlamaProcessor]:
     """
     Whatever model it is, made ready to answer the closed question.
@@ -34,6 +35,7 @@ def load_predictor(
         dtype (`str`, *optional*, defaults to `"auto"`): as stored, or the name of a torch type.
         attributes (`bool`, *optional*), max_new_tokens (`int`, *optional*): see [`EmoLlamaPredictor`].
         reading ([`Reading`], *optional*): how pictures and clips are read, beside the processor's settings.
+        base (`str`, *optional*): see [`load_model`].
 
     Returns:
         `tuple[Predictor, EmoLlamaProcessor]`: what answers, and the processor that reads visuals.
@@ -44,7 +46,7 @@ def load_predictor(
     cpu = not torch.accelerator.is_available() if device is None else torch.device(device).type == "cpu"
     state = PartialState(cpu=cpu)
     device = state.device if device is None else torch.device(device)
-    network, processor = load_model(model, dtype=dtype, device=device, any_type=True)
+    network, processor = load_model(model, dtype=dtype, device=device, any_type=True, base=base)
     reader = processor if isinstance(processor, EmoLlamaProcessor) else AutoProcessor.from_pretrained(default_model())
     (reading or Reading()).set_in(reader)
     if isinstance(processor, EmoLlamaProcessor):

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from copy import copy
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import find_adapter_config_file
 
+from ..adapter_base import AdapterBase
 from ..data.reading import Reading
 from ..data.sample import Sample
 from ..data.samples import check_faces, load_visuals, visual_parts
@@ -26,7 +26,8 @@ from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .feature_cache import FeatureCache, fill_cache
 from .loss_curve import LossCurveCallback
-from .precision import prepare_precision, weights_in
+from .precision import prepare_precision
+from .run_card import RunOrigin
 from .trainable_parts import make_trainable
 from .trainer import EmoLlamaTrainer
 from .training_arguments import EmoLlamaTrainingArguments
@@ -38,15 +39,19 @@ def train(
     tuning: TuningArguments,
     train_samples: Sequence[Sample],
     eval_samples: Sequence[Sample] | None = None,
+    train_data: str | None = None,
+    eval_data: str | None = None,
 ) -> EmoLlamaTrainer:
     """
-    Fine-tune a model and save it, or its adapter, with the processor, the metrics and the loss curve.
+    Fine-tune a model and save it, or its adapter, with the processor, the metrics, the loss curve and a model card;
+    with `push_to_hub` all of it goes to the hub too.
 
     Args:
         arguments ([`EmoLlamaTrainingArguments`]): with `resume_from_checkpoint="last"` a run that was stopped goes on.
         tuning ([`TuningArguments`])
         train_samples (`Sequence[Sample]`): at least one.
         eval_samples (`Sequence[Sample]`, *optional*): without them nothing is evaluated.
+        train_data, eval_data (`str`, *optional*): what the samples are called in the model card.
 
     Returns:
         [`EmoLlamaTrainer`] after the run, with the best weights if there was an evaluation.
@@ -63,11 +68,12 @@ def train(
     set_seed(arguments.seed)
     if tuning.lora_rank and tuning.model and find_adapter_config_file(tuning.model) is not None:
         raise InputError(
-            f"`model` {tuning.model!r} is an adapter, which a new adapter would not know: set `lora_rank` to 0, and "
-            "it is merged into what is trained."
+            f"`model` {tuning.model!r} is an adapter, which a new adapter would not know: `emo-llama merge` it first, "
+            "or set `lora_rank` to 0, and it is merged into what is trained."
         )
     base, processor = load_model(
         tuning.model,
+        base=tuning.base,
         dtype=tuning.dtype,
         device=arguments.device if tuning.load_in_4bit else None,
         load_in_4bit=tuning.load_in_4bit,
@@ -112,14 +118,18 @@ def train(
         processing_class=processor,
         compute_loss_func=loss,
         callbacks=callbacks,
+        origin=RunOrigin(AdapterBase.of(tuning.model), train_data, eval_data),
+        stored=stored,
     )
     metrics = {"train": trainer.train(checkpoint).metrics}
-    with nullcontext() if tuning.lora_rank else weights_in(model, stored):
-        trainer.save_model()
+    trainer.save_model(_internal_call=True)  # pushed in the end, with the figures
     if eval_dataset is not None:
         metrics["eval"] = trainer.evaluate()
     if trainer.is_world_process_zero():
         _save_figures(trainer, metrics)
+    trainer.create_model_card()
+    if arguments.push_to_hub:
+        trainer.push_to_hub()
     return trainer
 
 

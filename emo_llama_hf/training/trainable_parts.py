@@ -128,4 +128,4 @@ def _targets(model: EmoLlamaForConditionalGeneration, targets: list[str] | None)
             f"`lora_targets` has {', '.join(unknown)}, but the language model's linear layers are "
             f"{', '.join(sorted(names))}."
         )
-    return rf"model\.language_model\..*\b({'|'.join(re.escape(name) for name in sorted(targets or names))})"
+    return rf"(.*\.)?language_model\..*\b({'|'.join(re.escape(name) for name in sorted(targets or names))})"

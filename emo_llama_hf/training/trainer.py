@@ -3,11 +3,14 @@
 import math
 import shutil
 from collections import defaultdict
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from accelerate.utils import gather_object
+from peft import PeftModel
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -20,11 +23,13 @@ from ..closed_set import check_finite
 from ..data.sample import Sample
 from ..evaluation.metrics import emotion_metrics
 from ..input_error import InputError
-from ..whole_file import named_errors, whole_files
+from ..whole_file import named_errors, whole_files, write_text
 from .checkpoints import is_whole, readable_checkpoint
 from .closed_set_scores import closed_set_scores
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
+from .precision import weights_in
+from .run_card import RunOrigin, run_card
 from .trainable_parts import part_of
 
 
@@ -52,13 +57,19 @@ class EmoLlamaTrainer(Trainer):
     Trains an EmoLlama.
 
     Args:
+        origin ([`RunOrigin`], *optional*): what an adapter and the model card are to say about base and data.
+        stored (`torch.dtype`, *optional*):
+            Type of the weights in the output folder, where they are no adapter; by default that which they learn in.
         args, kwargs:
             Of `Trainer`; its `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
             [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, origin: RunOrigin | None = None, stored: torch.dtype | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.origin, self.stored = origin or RunOrigin(), stored
         self._loss: Any = self.compute_loss_func
         self.train_sampler: EpochSampler | None = None
         if self.train_dataset is not None:
@@ -94,12 +105,22 @@ class EmoLlamaTrainer(Trainer):
         self.accelerator.wait_for_everyone()  # the state, which comes next, is to say that all have saved theirs
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """As the base class; all files appear when the last one is there."""
+        """
+        As the base class, with a model card; all files appear when the last one is there. Checkpoints keep the type
+        that weights learn in, so that a run goes on exactly.
+        """
         if not self.args.should_save:
             super()._save(output_dir, state_dict)
             return
-        with whole_files(output_dir or self.args.output_dir, last=(CONFIG_NAME, ADAPTER_CONFIG_NAME)) as unfinished:
-            super()._save(str(unfinished), state_dict)
+        output = output_dir or self.args.output_dir
+        adapter = isinstance(self.model, PeftModel)
+        dtype = self.stored if not adapter and Path(output) == Path(self.args.output_dir) else None
+        with whole_files(output, last=(CONFIG_NAME, ADAPTER_CONFIG_NAME)) as unfinished:
+            with nullcontext() if dtype is None else weights_in(self.model, dtype):
+                super()._save(str(unfinished), state_dict)
+            if adapter and self.origin.base is not None:
+                self.origin.base.record(unfinished, self.model.get_base_model(), self.hub_model_id)
+            write_text(unfinished / "README.md", str(run_card(self, self.origin)))  # PEFT writes one of its own
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         with readable_checkpoint(resume_from_checkpoint):
@@ -130,6 +151,11 @@ class EmoLlamaTrainer(Trainer):
                 groups.append({**group, "params": members, "lr": self.args.rates.get(part, group["lr"])})
         optimizer.param_groups = groups
         return optimizer
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write the run's card, with the newest figures; what the base class would write into it is not asked for."""
+        if self.args.should_save:
+            write_text(Path(self.args.output_dir) / "README.md", str(run_card(self, self.origin)))
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As the base class; the loss function is told the label set of each row, which the model knows nothing of."""

@@ -12,8 +12,8 @@ from .trainable_parts import PARTS
 @dataclass
 class EmoLlamaTrainingArguments(TrainingArguments):
     """
-    All of `TrainingArguments`, with defaults for EmoLlama: evaluation and a checkpoint each epoch, and the checkpoint
-    with the best UAR in the end. What is new is said in the fields' help.
+    All of `TrainingArguments`, with defaults for EmoLlama: evaluation and a checkpoint each epoch, the checkpoint
+    with the best UAR in the end, and a hundred points of the loss curve. What is new is said in the fields' help.
 
     Raises:
         `InputError`: a wrong learning rate of a part, or a setting that would lose visual inputs.
@@ -24,6 +24,9 @@ class EmoLlamaTrainingArguments(TrainingArguments):
     eval_strategy: str = field(default="epoch", metadata={"help": "when to evaluate: no, steps or epoch"})
     save_strategy: str = field(default="epoch", metadata={"help": "when to save: no, steps, epoch or best"})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "keep the best checkpoint's weights"})
+    logging_steps: float = field(
+        default=0.01, metadata={"help": "log the loss every so many steps; below 1, this share of all steps"}
+    )
     metric_for_best_model: str | None = field(default="uar", metadata={"help": "uar, war or loss"})
     learning_rates: list[str] = field(
         default_factory=list,

@@ -21,6 +21,9 @@ class TuningArguments:
     model: str | None = field(
         default=None, metadata={"help": "folder or hub id (default: the one that comes with the package)"}
     )
+    base: str | None = field(
+        default=None, metadata={"help": "folder or hub id of the model that an adapter is for (default: as it says)"}
+    )
     dtype: str = field(
         default="auto",
         metadata={"help": f"weights' type: {', '.join(DTYPES)} (auto: as stored); with --bf16 what learns is float32"},

@@ -1,0 +1,30 @@
+"""The command `emo-llama merge`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..adapter_base import find_base
+from ..conversion.output_folder import published_folder
+from ..input_error import InputError
+from ..load_model import load_model
+from .options import Base, Dtype, PushToHub
+
+
+def merge(
+    adapter: Annotated[str, typer.Argument(metavar="RUN", help="folder or hub id of an adapter")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="the model folder to make")],
+    base: Base = None,
+    dtype: Dtype = "auto",
+    push_to_hub: PushToHub = None,
+) -> int:
+    """Write the adapter that `train` makes and its base as one model, which needs no PEFT."""
+    if find_base(adapter, base) is None:
+        raise InputError(f"`adapter` {adapter!r} is a whole model already: give an adapter.")
+    model, processor = load_model(adapter, base=base, dtype=dtype)
+    with published_folder(output, push_to_hub) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+    print(f"Wrote {output}.")
+    return 0

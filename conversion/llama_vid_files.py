@@ -11,6 +11,7 @@ from .llama_vid_weights import QUERY, LlamaVidTensors
 from .local_files import local_folder, read_json
 from .lora_adapter import PEFT_PREFIX, LoraAdapter
 
+TEXT_SETTINGS = ("mm_vision_tower", "mm_projector_type", "compress_type", "bert_type", "image_processor")
 LAVIS_NAME = "eva_vit_g.pth"
 LAVIS_URL = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2/eva_vit_g.pth"
 STAGE_1_NAME = "mm_projector.bin"
@@ -97,6 +98,9 @@ def read_original(source: LlamaVidSource) -> OriginalCheckpoint:
     if config_file is None:
         raise FileNotFoundError(f"{base} has no config.json.")
     config = read_json(config_file)
+    for name in TEXT_SETTINGS:
+        if not isinstance(config.get(name), (str, type(None))):
+            raise ConversionError(f"{config_file} has `{name}={config[name]!r}`, which must be a text.")
     instruct_blip = _read_qformer(source.qformer, shards)
     tensors = LlamaVidTensors(shards, _read_vision(source.vision, (folder, base), config), instruct_blip)
     return OriginalCheckpoint(folder, base, config, tensors, LoraAdapter(folder) if is_adapter else None)

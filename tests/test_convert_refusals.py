@@ -319,3 +319,25 @@ def test_a_dry_run_prints_the_mapping_and_writes_nothing(source, tmp_path):
     fused = rows["model.vision_model.encoder.layers.0.self_attn.qkv.bias"]
     assert "blocks.0.attn.q_bias + blocks.0.attn.v_bias" in fused and "eva_vit_g.pth" in fused
     assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pytorch_model.bin.index.json", b'{"weight_map": {"a": ["b"], "c": 3}}'),
+        ("config.json", b"[" * 100_000),
+        ("config.json", b'{"mm_vision_tower": 0.5}'),
+        ("config.json", b'{"compress_type": 3}'),
+        ("special_tokens_map.json", b'{"unk_token": [1]}'),
+        ("tokenizer.model", b"\xff" * 100),
+        ("eva_vit_g.pth", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02X\x01\0\0\0\xff."),
+    ],
+    ids=str,
+)
+def test_files_of_wrong_values_are_refused_in_a_sentence(source, tmp_path, name, content):
+    if name == "config.json" and content[:1] == b"{":
+        content = json.dumps(json.loads((source / name).read_bytes()) | json.loads(content)).encode()
+    (source / name).write_bytes(content)
+    with pytest.raises(ConversionError, match="tokenizer" if "token" in name else name):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
+    assert_nothing_left(tmp_path)

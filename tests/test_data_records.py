@@ -12,6 +12,9 @@ from emo_llama_hf.command_line.data_options import DataOptions
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.data.layouts import llava
 from emo_llama_hf.data.layouts.llava import chat_messages, llava_turns
+from emo_llama_hf.input_error import InputError
+from emo_llama_hf.instruct.output import write_lines
+from emo_llama_hf.seeds import seed_of
 from media import encoded
 from tiny_model import tiny_processor
 
@@ -288,3 +291,47 @@ def test_the_command_line_s_options_reach_the_layout(tmp_path):
         DataOptions(tmp_path, data_option=["fold"]).records()
     with pytest.raises(FileNotFoundError, match=r"'moods' is neither a JSON file nor one of afew, affectnet, common"):
         DataOptions(tmp_path, label_map="moods").records()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", "image,emotion\nfröhlich.png,happy\n".encode("latin-1")),
+        ("t.csv", b"image,emotion\n" + b"x" * 200_000 + b",happy\n"),
+        ("t.parquet", b""),
+        ("t.parquet", b"PAR1 but nothing else PAR1"),
+    ],
+    ids=["latin-1", "a field without end", "empty Parquet", "damaged Parquet"],
+)
+def test_a_table_that_cannot_be_read_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} cannot be read as table: "):
+        list(Records(tmp_path / name, on_error="skip"))
+
+
+def test_json_nested_without_end_spoils_only_its_line(tmp_path):
+    good = json.dumps({"image": "a.png", "emotion": "happy"})
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "t.jsonl").write_text('{"a":' * 100_000 + f"\n{good}\n")
+    records = Records(tmp_path / "t.jsonl", on_error="skip")
+    assert [record.emotion for record in records] == ["happy"]
+    assert [error.row for error in records.skipped] == [f"{tmp_path}/t.jsonl:1"]
+    with pytest.raises(InputError, match="`label_map`"):
+        Records(tmp_path / "t.jsonl", label_map=tmp_path / "t.jsonl")
+
+
+def test_an_array_nested_without_end_is_reported_after_what_can_be_read(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "t.json").write_text('[{"image": "a.png"}, ' + "[" * 1_000_000)
+    records = Records(tmp_path / "t.json", on_error="skip")
+    assert len(list(records)) == 1
+    assert [str(error) for error in records.skipped] == [
+        f"{tmp_path}/t.json[1]: is not JSON, nothing after it can be read (nested deeper than 100)"
+    ]
+
+
+def test_names_that_are_not_unicode_can_be_written_and_chosen_by(tmp_path):
+    record = Record("a\udcff.png", str(tmp_path / "a\udcff.png"), emotion="happy")
+    assert seed_of(record.id) == seed_of(record.id) != seed_of("b")
+    write_lines(tmp_path / "o.jsonl", [{"id": record.id, "image": "ä"}])
+    assert json.loads((tmp_path / "o.jsonl").read_bytes().decode("utf-8")) == {"id": record.id, "image": "ä"}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from emo_llama_hf.processing import face_detection as module
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
 from emo_llama_hf.processing.mtcnn import nms_per_picture, non_maximum_suppression, pyramid_scales
 from tiny_model import FACE_DETECTOR
@@ -101,6 +102,23 @@ def test_at_most_batch_size_pictures_are_looked_at_together(detector, monkeypatc
     detector.detect([Image.new("RGB", (40, 40 + 8 * (index % 2))) for index in range(21)])
     assert sum(seen) == 21
     assert max(seen) == detector.config.batch_size
+
+
+def test_no_more_pixels_than_a_large_picture_has_are_looked_at_together(detector, monkeypatch):
+    picture = sample("astronaut.png")
+    [[expected]] = detector.detect([picture])
+    monkeypatch.setattr(module, "LARGEST_PICTURE", picture.width * picture.height // 3)
+    seen = []
+    forward = detector.mtcnn.forward
+    monkeypatch.setattr(
+        detector.mtcnn, "forward", lambda pixels: seen.append(pixels[..., 0].numel()) or forward(pixels)
+    )
+    small = picture.resize((picture.width // 2, picture.height // 2))
+    [face], *rest = detector.detect([picture, small, small])
+    assert max(seen) <= module.LARGEST_PICTURE and len(seen) == 3
+    assert len(rest) == 2
+    np.testing.assert_allclose(face.box, expected.box, atol=8)
+    np.testing.assert_allclose(face.landmarks, expected.landmarks, atol=8)
 
 
 def test_faces_are_ordered_by_size(detector):

@@ -275,3 +275,29 @@ def test_decompression_bomb_is_an_error(noise, monkeypatch, limit):
 def test_other_kinds_are_type_errors(thing):
     with pytest.raises(TypeError, match="`image`"):
         load_image(thing)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4), "S3"),
+        np.zeros((4, 4), "U2"),
+        np.zeros((4, 4), "i1,f4"),
+        np.full((4, 4), None),
+        np.zeros((4, 4), complex),
+        torch.zeros(3, 4, 4).to_sparse(),
+        torch.zeros(3, 4, 4, device="meta"),
+    ],
+    ids=str,
+)
+def test_arrays_without_levels_are_refused_by_name(array):
+    with pytest.raises(ValueError, match=r"^`image` (has levels of type|is a tensor that numpy cannot hold)"):
+        load_image(array)
+
+
+@pytest.mark.parametrize(("mode", "value"), [("RGB", (1, 2)), ("RGB", "x"), ("P", "x")])
+def test_a_transparency_that_makes_no_sense_is_refused_by_name(mode, value):
+    picture = Image.new(mode, (4, 4))
+    picture.info["transparency"] = value
+    with pytest.raises(ValueError, match="`image` has a transparency"):
+        load_image(picture)

@@ -70,6 +70,55 @@ def test_odd_chats_are_refused_in_a_sentence(pipe, chat, words, logged):
     assert not logged
 
 
+def test_a_chat_with_a_message_that_is_none_costs_no_other_its_answer(pipe, logged):
+    good = [{"role": "user", "content": [SHOWN, TEXT]}]
+    for bad in ([*good, {"role": "user"}], [*good, "Why?"], [*good, None]):
+        with pytest.raises(ValueError, match="`inputs` is a chat with a message that is no dict"):
+            pipe(bad)
+        for inputs in ([good, bad, good], (chat for chat in (good, bad, good))):
+            first, refused, last = pipe(inputs)
+            assert "scores" in first and "scores" in last and "`inputs` is a chat" in refused["error"]
+    assert not logged
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"question": "Why \ud800?"}, "has '.ud800' at"),
+        ({"labels": ["happy", "\udcff"]}, "has '.udcff' at"),
+        ({"labels": nested(20_000)}, "`labels` must be"),
+        ({"labels": [10**5000]}, "`labels` must be"),
+        ({"question": 10**5000}, "`question` must be"),
+        ({"attributes": 10**5000}, "`attributes` must be"),
+        ({"attributes": {"age": 10**5000}}, "must be text or"),
+        ({"attributes": {"age": ("20-29", "much")}}, "must be text or"),
+        ({"attributes": {3: "20-29"}}, "`attributes` has 3"),
+        ({"generate_kwargs": 0.5}, "`generate_kwargs` must be"),
+        ({"temperature": "x", "do_sample": True}, "`temperature`"),
+        ({"num_beams": "x"}, "`num_beams`"),
+        ({"max_new_tokens": "x"}, "`max_new_tokens`"),
+        ({"num_return_sequences": []}, "`num_return_sequences`"),
+        ({"bad_words_ids": ["a"]}, "`bad_words_ids`"),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
+)
+def test_odd_arguments_are_refused_in_a_sentence(pipe, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        pipe(PICTURE, **arguments)
+
+
+def test_errors_of_a_streamer_are_its_own(pipe):
+    class Broken:
+        def put(self, value):
+            raise KeyError("mine")
+
+        def end(self):
+            pass
+
+    with pytest.raises(KeyError, match="mine"):
+        pipe(PICTURE, streamer=Broken())
+
+
 def test_what_nobody_expected_keeps_its_type_and_traceback(pipe, monkeypatch, logged):
     load = pipe.processor.load_visual
 

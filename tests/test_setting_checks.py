@@ -12,6 +12,7 @@ from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetectorConfig
 from emo_llama_hf.processing.face_finder import FaceSettings
 from emo_llama_hf.processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from emo_llama_hf.processing.prompt_settings import PromptSettings
+from emo_llama_hf.processing.setting_checks import shown
 from emo_llama_hf.processing.video_processing_emo_llama import EmoLlamaVideoProcessor
 from fuzz.json_mutations import linked_copy
 
@@ -139,3 +140,12 @@ def test_the_shipped_settings_load_unchanged():
         for name in saved.keys() - {"transformers_version"}:
             if not name.endswith("_config"):  # these get what newer versions of transformers have besides
                 assert loaded[name] == saved[name]
+
+
+def test_any_value_can_be_shown():
+    inner: list = []
+    for _ in range(20_000):
+        inner = [inner]
+    assert len(shown(inner)) < 100
+    assert shown(10**5000) == "a number of 16610 bits"
+    assert shown("ab") == "'ab'" and shown(3) == "3"

@@ -82,7 +82,7 @@ def evaluations(draw: st.DrawFn) -> Case:
         make_report(after.values(), SETTINGS["labels"])
 
     files = {"results-00000.jsonl": content, "settings.json": settings}
-    return Case(f"evaluation: {change}, settings: {other}", ask, files)
+    return Case(f"evaluation: {change}, settings: {other}", ask, files, ("No sample",))
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""Fuzzed inputs are answered or refused in words; `benchmarks/fuzz.py` runs many more. What finds findings is tested."""
+"""Fuzzed inputs are answered or refused in words; `benchmarks/fuzz.py` runs many more. And the harness is tested."""
 
 import ctypes
 import gc
@@ -24,8 +24,8 @@ def _what_was_there_before():
 
 
 COUNTS = {
-    "pictures": 120, "clips": 60, "chats": 60, "urls": 25, "model_folders": 8, "weights": 4, "records": 60,
-    "journals": 60, "checkpoints": 10, "command_lines": 10,
+    "pictures": 100, "clips": 50, "chats": 50, "urls": 12, "model_folders": 5, "weights": 3, "records": 40,
+    "journals": 40, "checkpoints": 4, "command_lines": 6,
 }  # fmt: skip
 
 

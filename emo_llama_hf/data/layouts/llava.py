@@ -19,6 +19,7 @@ ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assi
 PLACEHOLDER = re.compile(r"\s*<(?:image|video)>\s*")
 READ_SIZE = 1 << 20  # characters of a JSON array in memory besides one item
 UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as `surrogateescape` decodes them
+DEEPEST = 100  # arrays and objects in each other
 MARK = "\ufdd0"  # stands for them on their way through the parser; Unicode keeps it out of texts
 
 
@@ -71,13 +72,25 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
 def _array_items(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
     pieces = iter(lambda: UNDECODED.sub(MARK, file.read(READ_SIZE)).encode(), b"")
     index = 0
+    events = _within_depth(ijson.basic_parse(ijson.from_iter(pieces), use_float=True))
     try:
-        for index, item in enumerate(ijson.items(ijson.from_iter(pieces), "item", use_float=True), 1):
+        for index, item in enumerate(ijson.items(ijson.parse(events), "item"), 1):
             row = f"{path}[{index - 1}]"
             yield row, RecordError(row, "is not UTF-8") if MARK in json.dumps(item, ensure_ascii=False) else item
     except ijson.JSONError as error:
         row, (reason, *_) = f"{path}[{index}]", str(error).splitlines()
         yield row, RecordError(row, f"is not JSON, nothing after it can be read ({reason})")
+
+
+def _within_depth(events: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The parser's events. It writes down the path of every value: 100 KB of brackets alone would take 25 GB."""
+    depth = 0
+    for event in events:
+        depth += event[0] in ("start_array", "start_map")
+        depth -= event[0] in ("end_array", "end_map")
+        if depth > DEEPEST:
+            raise ijson.JSONError(f"nested deeper than {DEEPEST}")
+        yield event
 
 
 def _record(item: Any, row: str, root: Path, number: int) -> Record:

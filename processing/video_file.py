@@ -233,7 +233,9 @@ class VideoFile(Clip):
         self._open()
 
     def _packets(self, *streams: VideoStream) -> "Iterator[Packet[Any]]":
-        """The packets of these streams, or of all, from where the container stands."""
+        """The packets of these streams, or of all, from where the container stands; whoever reads already is done."""
+        if self._demuxer is not None:
+            self._demuxer.close()  # two at once would share the place, and only the latest is closed in time
         try:
             self._demuxer = cast("Generator[Packet[Any], None, None]", self._container.demux(*streams))
             for packet in self._demuxer:

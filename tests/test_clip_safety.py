@@ -106,6 +106,66 @@ def test_a_reader_left_behind_says_that_the_clip_is_closed():
     gc.collect()
 
 
+# What may outlive a clip, or fail while it is read. PyAV's own objects crash where a closed container is read on.
+LEFT_BEHIND = """
+import gc, io, sys
+from emo_llama_hf.processing.video_file import VideoFile
+
+class Failing(io.BytesIO):
+    left = 5
+    def read(self, *args):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the disk is gone")
+        return super().read(*args)
+
+class Collecting(io.BytesIO):
+    def read(self, *args):
+        gc.collect(0)
+        return super().read(*args)
+
+def go_on(*readers):
+    gc.collect()
+    for reader in readers:
+        try:
+            list(reader)
+        except ValueError:
+            pass  # it is closed
+
+def leave_behind(content):
+    for file in (io.BytesIO(content), Collecting(content), Failing(content)):
+        try:
+            clip = VideoFile(file, False)
+            last = len(clip.times) - 1
+            old, new = clip.read([max(0, last - 1), last]), clip.read([last])
+            next(old), next(new)  # both reach for the clip's end
+            clip.close()
+            clip.close()
+            go_on(old, new)
+        except RuntimeError:
+            pass
+    clip = VideoFile(io.BytesIO(content), False)
+    reader = clip.read(range(len(clip.times)))
+    kept = [clip, reader, next(reader)]  # a circle, which only the garbage collection ends
+    kept.append(kept)
+    del clip, reader, kept
+    gc.collect()
+
+gc.collect()
+gc.freeze()  # what was there before need not be looked at
+for name in sys.argv[1:]:
+    leave_behind(open(name, "rb").read())
+"""
+
+
+def test_what_is_left_behind_does_not_crash(tmp_path):
+    contents = [clip(frames=12), clip("matroska", frames=12), animation("GIF", [100] * 5), animation("PNG", [100] * 5)]
+    paths = [tmp_path / str(number) for number in range(5)]
+    for path, content in zip(paths, [*contents, refused_png(b"zTXt")], strict=True):
+        path.write_bytes(content)
+    subprocess.run([sys.executable, "-c", LEFT_BEHIND, *map(str, paths)], check=True, timeout=200)
+
+
 def growing_mjpeg(size: tuple[int, int]) -> bytes:
     """An MJPEG AVI whose header says 64×48 and whose last frames are larger."""
     buffer = io.BytesIO()

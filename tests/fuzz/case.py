@@ -121,7 +121,10 @@ def _of_error(error: Exception, names: tuple[str, ...]) -> Outcome:
     text = str(error)
     if isinstance(error, MemoryError) or "allocate memory" in text:
         return Outcome("memory", _where(error))
-    ours = isinstance(error, (ValueError, OSError)) or (isinstance(error, TypeError) and text.startswith("`"))
+    # A `FloatingPointError` is what `check_finite` says of scores that are no numbers.
+    ours = isinstance(error, (ValueError, OSError, FloatingPointError)) or (
+        isinstance(error, TypeError) and text.startswith("`")
+    )
     # Subclasses of `ValueError` that libraries raise, which say nothing of the argument.
     ours = ours and not isinstance(error, UnicodeError) and type(error).__name__ != "JSONDecodeError"
     names_something = re.search(r"`[^`]+`", text) or any(name in text for name in names)

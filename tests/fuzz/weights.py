@@ -56,4 +56,6 @@ def cases(draw: st.DrawFn, cheap: bool = False) -> Case:
     change, content = draw(
         st.one_of(odd_headers(content_of(file)), odd_headers(content_of(file)), damaged(content_of(file)))
     )
-    return Case(f"{file}: {change}", lambda folder: load_and_ask(folder, file, content), names=(file, "model"))
+    return Case(
+        f"{file}: {change}", lambda folder: load_and_ask(folder, file, content), names=(file, "model", "weights")
+    )

@@ -3,10 +3,9 @@
 import gc
 import io
 import struct
-import subprocess
-import sys
 import zlib
 from fractions import Fraction
+from resource import RUSAGE_SELF, getrusage
 
 import av
 import numpy as np
@@ -18,7 +17,9 @@ from emo_llama_hf.processing.image_loading import load_image
 from emo_llama_hf.processing.media_kind import is_video
 from emo_llama_hf.processing.media_limits import MediaLimits, media_limits
 from emo_llama_hf.processing.media_source import UnreadableMediaError
+from emo_llama_hf.processing.video_file import VideoFile
 from emo_llama_hf.processing.video_loading import open_clip
+from forked import forked
 from media import animation, clip, encoded, numbered
 
 CLIP = clip(frames=20, noise=True, reordered=2)
@@ -89,12 +90,16 @@ def test_a_refused_picture_is_a_damaged_picture_by_path_and_by_bytes(tmp_path):
 
 def test_a_colour_profile_does_not_crash_the_garbage_collection(tmp_path):
     (tmp_path / "a.png").write_bytes(refused_png(b"zTXt"))
-    program = (
-        "import gc, sys; from emo_llama_hf.processing.video_file import VideoFile\n"
-        "for _ in range(3):\n    v = VideoFile(open(sys.argv[1], 'rb'), False); f = list(v.read([0])); v.close()\n"
-        "    gc.collect()\n"
-    )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True)
+
+    def read() -> None:
+        for _ in range(3):
+            with open(tmp_path / "a.png", "rb") as file:
+                video = VideoFile(file, False)
+                list(video.read([0]))
+                video.close()
+            gc.collect()
+
+    assert forked(read)[0] == 0
 
 
 def test_a_reader_left_behind_says_that_the_clip_is_closed():
@@ -183,16 +188,16 @@ def test_frames_that_grow_and_animations_of_hours_stay_within_memory(tmp_path):
     first, small = Image.new("P", (4000, 4000)), [Image.new("P", (4000, 4000), i % 2) for i in range(2)]
     (tmp_path / "grow").write_bytes(growing_mjpeg((12000, 9000)))
     first.save(tmp_path / "a.gif", save_all=True, append_images=small * 40)
-    program = (
-        "import resource, sys; from emo_llama_hf.processing.frame_sampling import sample_frames\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try: sample_frames(sys.argv[1])\nexcept ValueError as error: print(error)\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
-    )
+
+    def refusal(name: str) -> tuple[str, int]:
+        before = getrusage(RUSAGE_SELF).ru_maxrss
+        with pytest.raises(ValueError) as error:
+            sample_frames(tmp_path / name)
+        return str(error.value), (getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024
+
     for name, limit in (("grow", "MAX_IMAGE_PIXELS"), ("a.gif", "max_animation_pixels")):
-        run = [sys.executable, "-c", program, str(tmp_path / name)]
-        *message, megabytes = subprocess.run(run, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
-        assert limit in message[0] and int(megabytes) < 400
+        _, (message, megabytes) = forked(refusal, name)
+        assert limit in message and megabytes < 400
 
 
 def test_the_limit_of_animations_can_be_set():

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from emo_llama_hf.chat.pipeline import EmotionChatPipeline
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import FaceCache, Record, RecordError, Records, default_cache, prepare
+from emo_llama_hf.whole_file import write_text
+from forked import forked
 from media import clip
 from tiny_model import tiny_processor
 
@@ -119,24 +120,21 @@ def test_pictures_given_as_bytes(data, processor, tmp_path):
 
 
 def test_a_killed_run_goes_on_where_it_was(data, tiny):
-    script = f"""
-import os, sys
-from emo_llama_hf.data import Records, prepare
-module = sys.modules["emo_llama_hf.data.prepare"]
-from transformers import AutoProcessor
-write, written = module.write_text, []
-def killed(path, text):
-    if path.name.startswith("faces-"):
-        written.append(path.name)
-        if len(written) == 3:
-            path.with_name(".half-" + path.name).write_text(text[:20])
-            os._exit(9)
-    write(path, text)
-module.write_text = killed
-prepare(Records({str(data)!r}), AutoProcessor.from_pretrained({str(tiny)!r}), shard_size=1, progress=False)
-"""
-    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
-    assert done.returncode == 9
+    written = []
+
+    def killing(path, text):
+        if path.name.startswith("faces-"):
+            written.append(path.name)
+            if len(written) == 3:
+                path.with_name(".half-" + path.name).write_text(text[:20])
+                os._exit(9)
+        write_text(path, text)
+
+    def until_killed():
+        sys.modules["emo_llama_hf.data.prepare"].write_text = killing
+        prepare(Records(data), AutoProcessor.from_pretrained(tiny), shard_size=1, progress=False)
+
+    assert forked(until_killed)[0] == 9
     report = prepare(Records(data), AutoProcessor.from_pretrained(tiny), shard_size=1, progress=False)
     assert (report.known, report.prepared) == (2, 3)
     assert len(FaceCache(default_cache(data))) == 5

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 
 import pytest
 from filelock import FileLock
@@ -21,6 +19,7 @@ from emo_llama_hf.instruct.reply import RejectedReply, ReplyChecker
 from emo_llama_hf.instruct.reply_journal import Journal
 from emo_llama_hf.instruct.sampling import sample_ids
 from emo_llama_hf.instruct.writer import TransientError
+from forked import forked
 from media import encoded
 
 PICTURE = encoded(Image.new("RGB", (8, 8)))
@@ -124,24 +123,22 @@ def test_bytes_are_saved_beside_the_output_once(tmp_path):
 
 
 def test_a_killed_run_goes_on_and_a_torn_line_is_dropped(records, tmp_path):
-    script = f"""
-import os, signal
-from emo_llama_hf.data import Records
-from emo_llama_hf.instruct import CategoryQuestions, Conversations, TemplateWriter, instruct
-class Deadly(TemplateWriter):
-    calls = 0
-    def write(self, request):
-        Deadly.calls += 1
-        if Deadly.calls == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().write(request)
-instruct(Records({str(tmp_path / "in.jsonl")!r}), {str(tmp_path / "o.jsonl")!r}, CategoryQuestions(),
-         Conversations(Deadly()), concurrency=1, progress=False)
-"""
+    class Deadly(TemplateWriter):
+        calls = 0
+
+        def write(self, request):
+            Deadly.calls += 1
+            if Deadly.calls == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().write(request)
+
+    def until_killed():
+        talk, found = Conversations(Deadly()), Records(tmp_path / "in.jsonl")
+        instruct(found, tmp_path / "o.jsonl", CategoryQuestions(), talk, concurrency=1, progress=False)
+
     lines = [{"id": r.id, "image": r.visual, "emotion": r.emotion} for r in records]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    killed = subprocess.run([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
-    assert killed.returncode == -signal.SIGKILL
+    assert forked(until_killed)[0] == -signal.SIGKILL
     assert not (tmp_path / "o.jsonl").exists()
     with open(tmp_path / "o.jsonl.journal", "ab") as journal:
         journal.write(b'{"id": "r3", "tok')

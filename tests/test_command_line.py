@@ -26,7 +26,17 @@ GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--outp
 
 
 def test_the_commands():
-    assert list(COMMANDS) == ["analyze", "chat", "info", "prepare", "instruct", "train", "evaluate", "convert"]
+    assert list(COMMANDS) == [
+        "analyze",
+        "chat",
+        "info",
+        "prepare",
+        "instruct",
+        "train",
+        "evaluate",
+        "cross-validate",
+        "convert",
+    ]
     assert all(command.help for command in COMMANDS.values())
 
 
@@ -98,7 +108,10 @@ def test_bugs_keep_their_traceback(monkeypatch, error):
         (["evaluate", "nowhere", "--output", "o", "--faces", "f"], "DATA: nowhere is not there"),
         (["evaluate", ".", "--output", "o", "--layout", "heap"], "--layout must be one of"),
         (["prepare", "nowhere", "--no-attributes"], "DATA: nowhere is not there"),
-        (["instruct", ".", "--output", "o", "--label-map", "moods"], "--label-map: 'moods' is neither"),
+        (
+            ["instruct", ".", "--layout", "llava", "--output", "o", "--label-map", "moods"],
+            "--label-map: 'moods' is neither",
+        ),
         (["convert", "nowhere", "--output", "o"], "There is no folder nowhere"),
         (["train", "nowhere", "--output", "o"], "DATA: nowhere is not there"),
         (["train", "x", "--output", "o", "--feature-cache", "c", "--augment"], "--feature-cache keeps"),

@@ -15,7 +15,7 @@ for folder in FOLDERS:
     package_dir[f"emo_llama_hf.{folder}"] = folder
 
 EXTRAS = {
-    "train": ["matplotlib>=3.9", "pyarrow>=17", "tensorboard>=2.18"],
+    "train": ["matplotlib>=3.9", "pyarrow>=17", "scikit-learn>=1.5", "tensorboard>=2.18"],
     "gemini": ["google-genai>=1.75"],
     "openai": ["openai>=2.54"],
     "demo": ["gradio>=5"],
@@ -32,7 +32,6 @@ EXTRAS["test"] = [
     "pytest-cov>=5",
     "pytest-xdist>=3.6",
     "ruff>=0.12",
-    "scikit-learn>=1.5",
     "setuptools>=77",
     "trl>=1",
 ]

@@ -3,6 +3,8 @@
 import gc
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from fractions import Fraction
 from resource import RUSAGE_SELF, getrusage

@@ -26,7 +26,17 @@ GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--outp
 
 
 def test_the_commands():
-    assert list(COMMANDS) == ["analyze", "chat", "info", "prepare", "instruct", "train", "evaluate", "convert"]
+    assert list(COMMANDS) == [
+        "analyze",
+        "chat",
+        "info",
+        "prepare",
+        "instruct",
+        "train",
+        "evaluate",
+        "cross-validate",
+        "convert",
+    ]
     assert all(command.help for command in COMMANDS.values())
 
 

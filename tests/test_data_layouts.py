@@ -218,7 +218,8 @@ def test_a_row_that_makes_no_sense_is_reported_with_its_place(tmp_path, layout, 
     put(tmp_path / table, content)
     for folder in ("Clip", "data", "2_ClipsforFaceCrop"):
         (tmp_path / folder).mkdir()
-    for name in ("EmoLabel_DataSplit/test(single-labeled)/set_1.csv", table.replace("train.txt", "test.txt")):
+    tests = (table.replace("train.txt", "test.txt"), table.replace("train_All", "test_All"))
+    for name in ("EmoLabel_DataSplit/test(single-labeled)/set_1.csv", *tests):
         if not (tmp_path / name).exists():
             put(tmp_path / name, "video_name,label\n" if layout == "dfew" else "")
     records = Records(tmp_path, layout, on_error="skip")
@@ -234,6 +235,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, layout):
 
 def test_frames_of_a_folder_are_in_the_order_of_their_numbers(tmp_path):
     put(tmp_path / "4_setups/All_scenes/train_All.csv", "A/Fear/1 Fear\n")
+    put(tmp_path / "4_setups/All_scenes/test_All.csv", "")
     for number in (1, 2, 10):
         put(tmp_path / f"2_ClipsforFaceCrop/A/Fear/1/{number}.jpg")
     (record,) = Records(tmp_path, "ferv39k")

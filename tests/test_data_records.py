@@ -204,12 +204,13 @@ def test_labels_of_ones_own(tmp_path):
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
 def test_delimited_tables(tmp_path, suffix, delimiter):
-    (tmp_path / "a.png").write_bytes(PICTURE)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(PICTURE)
     rows = [
         ["id", "image", "mood", "age", "split"],
         ["x", "a.png", "Fear", "20-29", "val"],
         ["y", "", "Fear", "", ""],
-        ["z", "a.png", "", "", "train"],
+        ["z", "b.png", "", "", "train"],
     ]
     file = tmp_path / f"t{suffix}"
     file.write_text("\n".join(delimiter.join(row) for row in rows) + "\n")

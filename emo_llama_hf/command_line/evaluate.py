@@ -1,6 +1,6 @@
 """The command `emo-llama evaluate`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
 import typer
@@ -26,7 +26,11 @@ def evaluate(
     faces: Faces = None,
     folds: Annotated[
         CommaList | None,
-        typer.Option(parser=comma_list, metavar="1,2", help="folds of the layout, each of which is read"),
+        typer.Option(
+            parser=comma_list,
+            metavar="1,2",
+            help="test (or --split) data of these folds, for a model trained on none of them; else cross-validate",
+        ),
     ] = None,
     protocol: Annotated[Literal["generation", "likelihood", "both"], typer.Option(help="which figures")] = "both",
     no_attributes: NoAttributes = False,
@@ -63,7 +67,7 @@ def evaluate(
         protocols=PROTOCOLS if protocol == "both" else (protocol,),
     )
     if PartialState().is_main_process:
-        print(_summary(report))
+        print(summary(report))
         print(f"Report and confusion matrices are in {output}.")
     PartialState().destroy_process_group()
     return 1 if report["errors"] else 0
@@ -76,17 +80,24 @@ def _samples(
         return data.samples(labels, default_labels, faces)
     if not all(fold.isdecimal() for fold in folds):
         raise typer.BadParameter(f"must be numbers, got {','.join(folds)!r}", param_hint="--folds")
+    tested = replace(data, split=data.split or "test")
     return [
         {**sample, "id": f"{fold}/{sample['id']}", "fold": fold}
         for fold in folds
-        for sample in data.samples(labels, default_labels, faces, fold=int(fold))
+        for sample in tested.samples(labels, default_labels, faces, fold=int(fold))
     ]
 
 
-def _summary(report: EvaluationReport) -> str:
+def summary(report: EvaluationReport) -> str:
+    """
+    The figures in some lines.
+
+    Args:
+        report ([`EvaluationReport`])
+    """
     lines = []
     for name, part in report.get("datasets", {}).items():
-        lines += [f"{name}:", _summary(part)]
+        lines += [f"{name}:", summary(part)]
     if lines and not report.keys().isdisjoint(PROTOCOLS):
         lines.append("all together:")
     for protocol in PROTOCOLS:

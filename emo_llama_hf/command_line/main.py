@@ -16,6 +16,7 @@ from .analyze import analyze
 from .chat import chat
 from .command import Debug, Run, command
 from .convert import convert
+from .cross_validate import cross_validate
 from .evaluate import evaluate
 from .info import info
 from .instruct import instruct
@@ -28,9 +29,20 @@ EXPECTED = (InputError, UnreadableMediaError, MissingPackageError, WriterError, 
 INTERRUPTED = 130
 
 app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-COMMANDS: tuple[Callable[..., int], ...] = (analyze, chat, info, prepare, instruct, train, evaluate, merge, convert)
+COMMANDS: tuple[Callable[..., int], ...] = (
+    analyze,
+    chat,
+    info,
+    prepare,
+    instruct,
+    train,
+    evaluate,
+    cross_validate,
+    merge,
+    convert,
+)
 for function in COMMANDS:
-    app.command(cls=TrainCommand if function is train else None)(command(function))
+    app.command(cls=TrainCommand if function in (train, cross_validate) else None)(command(function))
 
 
 @app.callback()

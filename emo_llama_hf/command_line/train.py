@@ -4,7 +4,7 @@ import argparse
 from copy import copy
 from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from transformers import HfArgumentParser
@@ -14,6 +14,10 @@ from ..input_error import InputError
 from ..load_model import load_config
 from .data_options import DataOptions, ReadingOptions
 from .options import Dtype, Faces, Labels, Model, Output, comma_list
+
+if TYPE_CHECKING:
+    from ..training.training_arguments import EmoLlamaTrainingArguments
+    from ..training.tuning_arguments import TuningArguments
 
 # What has an option of its own here, or is `--debug`.
 READING = {field.name for field in fields(ReadingOptions)}
@@ -59,6 +63,37 @@ def _parser() -> argparse.ArgumentParser:
     return _Parser(kinds, prog="emo-llama train", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
 
 
+def chosen(
+    context: typer.Context, output: Path, reading: ReadingOptions, **ours: Any
+) -> tuple["EmoLlamaTrainingArguments", "TuningArguments"]:
+    """
+    The arguments of a run as the command line gives them.
+
+    Args:
+        context (`typer.Context`): of a [`TrainCommand`].
+        output (`Path`): the run's folder.
+        reading ([`ReadingOptions`])
+        ours: of [`TuningArguments`], what has an option of its own.
+
+    Raises:
+        `InputError`: options that do not go together.
+    """
+    from ..training.training_arguments import EmoLlamaTrainingArguments
+    from ..training.tuning_arguments import TuningArguments
+
+    def given(kind: type) -> dict[str, Any]:
+        """What was given, or is the default, of the fields of `kind` that are not `OURS`."""
+        names = {field.name for field in fields(kind)} & context.meta[REST].keys()
+        values = {name: context.meta[REST][name] for name in names}
+        return {name: _words(value) if name in LISTS else value for name, value in values.items()}
+
+    tuning = TuningArguments(**ours, **vars(reading), **given(TuningArguments))
+    try:
+        return EmoLlamaTrainingArguments(str(output), **given(EmoLlamaTrainingArguments)), tuning
+    except ValueError as error:  # transformers' own, about options that do not go together
+        raise InputError(str(error)) from error
+
+
 def train(
     context: typer.Context,
     data: DataOptions,
@@ -80,22 +115,8 @@ def train(
     """Fine-tune a model on a data set."""
     from ..training.end_training import end_training
     from ..training.train import train as fine_tune
-    from ..training.training_arguments import EmoLlamaTrainingArguments
-    from ..training.tuning_arguments import TuningArguments
 
-    def given(kind: type) -> dict[str, Any]:
-        """What was given, or is the default, of the fields of `kind` that are not `OURS`."""
-        names = {field.name for field in fields(kind)} & context.meta[REST].keys()
-        values = {name: context.meta[REST][name] for name in names}
-        return {name: _words(value) if name in LISTS else value for name, value in values.items()}
-
-    tuning = TuningArguments(
-        model=model, dtype=dtype, emotion_labels=labels, **vars(reading), **given(TuningArguments)
-    )
-    try:
-        arguments = EmoLlamaTrainingArguments(str(output), **given(EmoLlamaTrainingArguments))
-    except ValueError as error:  # transformers' own, about options that do not go together
-        raise InputError(str(error)) from error
+    arguments, tuning = chosen(context, output, reading, model=model, dtype=dtype, emotion_labels=labels)
     default_labels = load_config(model, base=tuning.base).emotion_labels
     train_samples, eval_samples, eval_name = data.samples(labels, default_labels, faces), None, None
     if eval_data or eval_split is not None:

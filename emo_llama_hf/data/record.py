@@ -48,6 +48,7 @@ class Record:
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`.
         dataset (`str`, *optional*): name of the data set that it belongs to.
         emotion_labels (`list[str]`, *optional*): label set of that data set, in its order.
+        subject (`str`, *optional*): who is seen, where the data set says so; nobody is in training and test data both.
         face_crop (`bool`, *optional*, defaults to `False`):
             Whether it shows an aligned or cropped face and nothing else, as its data set says.
         row (`str`, *optional*): where it stands, as `file:line`, for messages about it.
@@ -62,6 +63,7 @@ class Record:
     split: str | None = None
     dataset: str = ""
     emotion_labels: Sequence[str] | None = None
+    subject: str | None = None
     face_crop: bool = False
     row: str = ""
 

@@ -29,12 +29,14 @@ class Layout(NamedTuple):
         label_map (`str`): the file in `labels/` that goes with it.
         is_here (`Callable`): whether a path looks like it.
         looked_for (`str`): by what that is told.
+        folds (`int`, *optional*, defaults to 0): official folds, as option `fold` where there are several.
     """
 
     rows: Callable[..., Iterator[Record | RecordError]]
     label_map: str
     is_here: Callable[[Path], bool]
     looked_for: str
+    folds: int = 0
 
 
 # Those of any data, which are told by little, come after those of single data sets.
@@ -43,11 +45,11 @@ LAYOUTS: dict[str, Layout] = {
     "affectnet": Layout(affectnet.rows, "affectnet", affectnet.is_here, affectnet.LOOKED_FOR),
     "fer2013": Layout(fer2013.rows, "fer2013", fer2013.is_here, fer2013.LOOKED_FOR),
     "ferplus": Layout(ferplus.rows, "ferplus", ferplus.is_here, ferplus.LOOKED_FOR),
-    "afew": Layout(afew.rows, "afew", afew.is_here, afew.LOOKED_FOR),
-    "sfew": Layout(afew.rows, "afew", afew.is_sfew, afew.LOOKED_FOR),
-    "dfew": Layout(dfew.rows, "dfew", dfew.is_here, dfew.LOOKED_FOR),
-    "ferv39k": Layout(ferv39k.rows, "ferv39k", ferv39k.is_here, ferv39k.LOOKED_FOR),
-    "mafw": Layout(mafw.rows, "mafw", mafw.is_here, mafw.LOOKED_FOR),
+    "afew": Layout(afew.rows, "afew", afew.is_here, afew.LOOKED_FOR, 1),
+    "sfew": Layout(afew.rows, "afew", afew.is_sfew, afew.LOOKED_FOR, 1),
+    "dfew": Layout(dfew.rows, "dfew", dfew.is_here, dfew.LOOKED_FOR, 5),
+    "ferv39k": Layout(ferv39k.rows, "ferv39k", ferv39k.is_here, ferv39k.LOOKED_FOR, 1),
+    "mafw": Layout(mafw.rows, "mafw", mafw.is_here, mafw.LOOKED_FOR, 5),
     "llava": Layout(llava.rows, "common", llava.is_here, llava.LOOKED_FOR),
     "table": Layout(table.rows, "common", table.is_here, table.LOOKED_FOR),
     "class_folders": Layout(class_folders.rows, "common", class_folders.is_here, class_folders.LOOKED_FOR),
@@ -80,7 +82,7 @@ def layout_of(path: Path) -> str:
 
 class Records:
     """
-    A data set, read anew from disk each time it is iterated; nothing but the row at hand is in memory.
+    A data set, read anew from disk each time it is iterated; in memory are the row at hand and the names of files.
 
     Rows name files as their author wrote them, by absolute paths and by such that lead out of the folder (`../`) too,
     and these are read: give only data sets of people whom you would let choose files of yours.
@@ -99,7 +101,7 @@ class Records:
         name (`str`, *optional*): of the data set, for messages and reports; by default that of its file or folder.
         on_error (`str`, *optional*, defaults to `"raise"`):
             `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or not in the set, or
-            whose file is missing, or `"skip"` it: it is then logged and added to `skipped`.
+            whose file is missing or also in another split, or `"skip"` it: it is then logged and added to `skipped`.
         options (`Any`, *optional*): of the layout: `fold`, `aligned`, `emotion_column`, ...; see its `rows`.
 
     Attributes:
@@ -162,8 +164,13 @@ class Records:
     def __iter__(self) -> Iterator[Record]:
         self.skipped, self.without_emotion = [], 0
         splits: set[str] = set()
+        places: dict[str, tuple[str, str]] = {}  # split and row of each file, which no two splits share
         found = False
         for item in self._read():
+            if isinstance(item, Record) and item.split and isinstance(item.visual, str):
+                split, row = places.setdefault(item.visual, (item.split, item.row))
+                if split != item.split:
+                    item = RecordError(item.row, f"{item.visual} is in split {split} too, at {row}: leave one out")
             if isinstance(item, Record):
                 splits.add(item.split or "none")
                 if self.split not in (None, item.split):

@@ -208,7 +208,11 @@ def save_confusion_matrix(figures: EmotionMetrics, path: str | Path, title: str 
     figure = Figure(figsize=(side, side), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(xlabel="answered", ylabel="true (perceived)")
-    axes.set_title(f"{title} WAR {figures['war']:.1%}, UAR {figures['uar']:.1%}".strip(), fontsize=10)
+    shown = [f"WAR {figures['war']:.1%}", f"UAR {figures['uar']:.1%}"]
+    over_folds = cast(ProtocolFigures, figures).get("over_folds", {})
+    if over_folds:  # their mean, which is not the figure of all answers together
+        shown = [f"{name.upper()} {one['mean']:.1%} ± {one['std']:.1%}" for name, one in over_folds.items()]
+    axes.set_title(f"{title} {', '.join(shown)}".strip(), fontsize=10)
     axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)

@@ -25,7 +25,7 @@ class InstructItem(TypedDict, total=False):
         id (`str`): the record's, and which of its items this is.
         image, video (`str`): file, relative to the output's folder, or URL; one of them.
         conversations (`list[dict]`): turns, the first with the placeholder of what is shown.
-        emotion, split, dataset (`str`), attributes (`dict[str, str]`): the record's, where it has them.
+        emotion, split, dataset, subject (`str`), attributes (`dict[str, str]`): the record's, where it has them.
         emotion_labels (`list[str]`): label set of its questions.
         face_crop (`bool`): only of a picture or clip that is one.
     """
@@ -38,6 +38,7 @@ class InstructItem(TypedDict, total=False):
     attributes: dict[str, str]
     split: str
     dataset: str
+    subject: str
     emotion_labels: list[str]
     face_crop: bool
 
@@ -72,6 +73,8 @@ def llava_item(record: Record, id: str, turns: list[tuple[str, str]], labels: li
         item["split"] = record.split
     if record.dataset:
         item["dataset"] = record.dataset
+    if record.subject is not None:
+        item["subject"] = record.subject
     if record.face_crop:
         item["face_crop"] = True
     item["emotion_labels"] = labels

@@ -3,6 +3,7 @@
 from ..data.samples import samples_of
 from .augmentation import Augmentation
 from .closed_set_loss import ClosedSetLoss, answer_tokens
+from .cross_validate import cross_validate
 from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
@@ -31,6 +32,7 @@ __all__ = [
     "FeatureCache",
     "TuningArguments",
     "answer_tokens",
+    "cross_validate",
     "fill_cache",
     "make_trainable",
     "samples_of",

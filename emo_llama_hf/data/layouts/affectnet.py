@@ -70,6 +70,10 @@ def _list_rows(table: Path, images: Path, split: str) -> Iterator[Record | Recor
 
 def _set_rows(folder: Path, split: str) -> Iterator[Record | RecordError]:
     annotations = folder / "annotations"
+    annotated = {file.name.removesuffix("_exp.npy") for file in annotations.glob("*_exp.npy")}
+    for image in sorted((folder / "images").glob("*.jpg")):
+        if image.stem not in annotated:
+            yield RecordError(str(image), f"has no annotation {annotations / image.stem}_exp.npy")
     for file in sorted(annotations.glob("*_exp.npy"), key=lambda file: (len(file.name), file.name)):
         stem = file.name.removesuffix("_exp.npy")
         try:

@@ -7,12 +7,14 @@ from ...input_error import InputError
 
 def find_clip(candidates: list[Path]) -> Path:
     """
-    The first that is there, otherwise the first, which will be reported as missing.
+    The first that is there, otherwise the first whose folder is, which will be reported as missing.
 
     Args:
         candidates (`list[Path]`): where a clip may lie; at least one.
     """
-    return next((path for path in candidates if path.exists()), candidates[0])
+    there = (path for path in candidates if path.exists())
+    near = (path for path in candidates if path.parent.is_dir())
+    return next(there, next(near, candidates[0]))
 
 
 def find_folder(path: Path, names: list[str]) -> Path:

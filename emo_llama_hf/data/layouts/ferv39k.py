@@ -26,10 +26,11 @@ def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError
     """
     lists = find_folder(path, [f"4_setups/{setup}"])
     clips = find_folder(path, [FACE_CROPS, "3_ClipsforScenImages"])
-    found = False
     for split in ("train", "test"):
-        for table in sorted([*lists.glob(f"{split}*.csv"), *lists.glob(f"{split}*.txt")]):
-            found = True
+        tables = sorted([*lists.glob(f"{split}*.csv"), *lists.glob(f"{split}*.txt")])
+        if not tables:
+            raise FileNotFoundError(f"{lists} has no list {split}_*.csv: put it there, or name another `setup`.")
+        for table in tables:
             with open(table, encoding="utf-8-sig") as file:
                 for number, line in enumerate(file, 1):
                     row, fields = f"{table}:{number}", line.split()
@@ -41,5 +42,3 @@ def rows(path: Path, setup: str = "All_scenes") -> Iterator[Record | RecordError
                     clip = find_clip([clips / name, clips / f"{name}.mp4"])
                     crop = clips.name == FACE_CROPS
                     yield Record(name, str(clip), True, emotion=emotion, split=split, face_crop=crop, row=row)
-    if not found:
-        raise FileNotFoundError(f"{lists} has no lists such as train_All.csv: name another `setup`.")

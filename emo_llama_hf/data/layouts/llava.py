@@ -40,7 +40,7 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
     with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes`, `split`,
-    `dataset`, `emotion_labels` (the label set of this data set) and `face_crop`.
+    `dataset`, `emotion_labels` (the label set of this data set), `subject` and `face_crop`.
 
     Args:
         path (`Path`): the file.
@@ -118,6 +118,7 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         ("attributes", dict),
         ("split", str),
         ("dataset", str),
+        ("subject", str),
         ("face_crop", bool),
     ):
         if not isinstance(item.get(name), (wanted, type(None))):
@@ -132,6 +133,7 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         attributes=item.get("attributes"),
         split=item.get("split"),
         dataset=item.get("dataset") or "",
+        subject=item.get("subject"),
         face_crop=bool(item.get("face_crop")),
         emotion_labels=None if labels is None else check_labels(labels, "emotion_labels"),
         row=row,

@@ -33,6 +33,7 @@ def rows(
     emotion_column: str | None = None,
     id_column: str | None = None,
     split_column: str = "split",
+    subject_column: str = "subject",
     attribute_columns: list[str] | None = None,
 ) -> Iterator[Record | RecordError]:
     """
@@ -46,6 +47,7 @@ def rows(
             A visual is a path, or in Parquet bytes, or a struct of `bytes` and `path` as `datasets` writes.
         id_column (`str`, *optional*): by default `id` if there is one, otherwise the row's number.
         split_column (`str`, *optional*, defaults to `"split"`): where the split stands, if anywhere.
+        subject_column (`str`, *optional*, defaults to `"subject"`): who is seen, if anywhere.
         attribute_columns (`list[str]`, *optional*): by default those of age, gender and race that are there.
 
     Raises:
@@ -71,7 +73,7 @@ def rows(
             yield RecordError(row, f"`{visual_column}` {error}")
             continue
         emotion = item[emotion_column] if emotion_column else None
-        written = item.get(split_column)
+        written, subject = item.get(split_column), item.get(subject_column)
         yield Record(
             id=str(item[id_column]) if id_column else str(number),
             visual=visual,
@@ -79,6 +81,7 @@ def rows(
             emotion=None if emotion in (None, "") else str(emotion),
             attributes={name: str(item[name]) for name in attribute_columns if item[name] not in (None, "")} or None,
             split=SPLITS.get(str(written).lower(), str(written)) if written else None,
+            subject=None if subject in (None, "") else str(subject),
             row=row,
         )
 

@@ -279,6 +279,7 @@ def test_the_command(tmp_path, capsys):
 
 def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
     (tmp_path / "faces/joy").mkdir(parents=True)
+    (tmp_path / "faces/joy/a.png").write_bytes(PICTURE)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     openai = ("--writer", "openai")
     for data, settings, code, words in (

@@ -12,6 +12,7 @@ is told with the command that repeats it, and its input stays in the output fold
 
 import argparse
 import gc
+import json
 import os
 import platform
 import subprocess
@@ -36,8 +37,7 @@ from kinds import KINDS  # noqa: E402
 from tqdm.auto import tqdm  # noqa: E402
 
 import emo_llama_hf  # noqa: E402
-from emo_llama_hf.evaluation.result_journal import Journal  # noqa: E402
-from emo_llama_hf.whole_file import write_text  # noqa: E402
+from emo_llama_hf.whole_file import append, write_text  # noqa: E402
 
 
 def commit() -> str:
@@ -72,6 +72,42 @@ def outcomes(todo: list[tuple[str, int]], seed: int, jobs: int, folder: Path) ->
             child.kill()
 
 
+INTRODUCTION = """\
+# Reliability
+
+What becomes of inputs that nobody means: damaged files, odd values, hostile servers. Each is made from a kind, a seed
+and a number (`tests/fuzz/`, one file a kind), and read or asked about in a process of its own. It may be answered, or
+refused in a message that names the argument or the file. All else is a finding: another error, a crash, over 20
+seconds, over 2 GB, files or threads left behind, a wrong answer. Part of these inputs is in the test suite.
+
+"""
+
+
+class Results:
+    """
+    Lines of JSON, one an input, in a file of this seed and this commit.
+
+    Args:
+        path (`Path`): the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "a+b", buffering=0)
+        self._file.seek(0)
+        lines = self._file.read().split(b"\n")
+        self._file.truncate(sum(len(line) + 1 for line in lines[:-1]))  # after a line that was cut off
+        self.entries: dict[tuple[str, int], dict] = {}
+        for entry in map(json.loads, lines[:-1]):
+            self.entries[entry["kind"], entry["number"]] = entry
+
+    def add(self, kind: str, number: int, outcome: Outcome) -> None:
+        """Write down what became of an input."""
+        entry = {"kind": kind, "number": number, "outcome": outcome.kind, "text": outcome.text}
+        append(self._file, json.dumps(entry).encode() + b"\n")
+        self.entries[kind, number] = entry
+
+
 def table(entries: list[dict], command: str) -> str:
     """The results as Markdown."""
     versions = {
@@ -104,7 +140,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="J", help="processes (default: the cores)")
     parser.add_argument("--number", type=int, metavar="N", help="only this input of the one kind")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: fuzz-S")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="document whose table is written anew")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="Markdown to write: docs/reliability.md, say")
     options = parser.parse_args()
     kinds = options.kinds.split(",")
     if unknown := set(kinds) - set(KINDS):
@@ -122,29 +158,28 @@ def main() -> None:
         outcome = outcome_in_child(lambda: drawn(KINDS[kinds[0]], options.seed, options.number), work)
         print(f"{outcome.kind}: {outcome.text}")
         sys.exit(outcome.is_finding)
-    journal = Journal(folder, {"seed": options.seed, "commit": commit()})
-    done = journal.read()
+    results = Results(folder / f"results-{options.seed}-{commit()}.jsonl")
     todo = [
         (kind, number)
         for number in range(-(-options.count // len(kinds)))
         for kind in kinds
-        if f"{kind} {number}" not in done
+        if (kind, number) not in results.entries
     ]
-    todo = todo[: max(0, options.count - len(done))]
+    todo = todo[: max(0, options.count - len(results.entries))]
     bar = tqdm(outcomes(todo, options.seed, options.jobs, folder), total=len(todo), unit="input")
     for kind, number, outcome in bar:
-        journal.add([{"id": f"{kind} {number}", "kind": kind, "outcome": outcome.kind, "text": outcome.text}])
+        results.add(kind, number, outcome)
         if outcome.is_finding:
             bar.write(
                 f"{outcome.kind}: {outcome.text}\n  {folder / f'{kind}-{number}'}: "
                 f"python benchmarks/fuzz.py --kinds {kind} --seed {options.seed} --number {number}"
             )
-    entries = list(journal.read().values())
+    entries = list(results.entries.values())
     command = f"python benchmarks/fuzz.py --count {options.count} --seed {options.seed}"
     result = table(entries, command + (f" --kinds {options.kinds}" if len(kinds) < len(KINDS) else ""))
     print(result)
     if options.table is not None:
-        write_text(options.table, result)
+        write_text(options.table, INTRODUCTION + result)
     sys.exit(any(Outcome(entry["outcome"]).is_finding for entry in entries))
 
 

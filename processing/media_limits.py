@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 
-from .setting_checks import check_number
+from .setting_checks import check_number, shown
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,13 @@ def media_limits(limits: MediaLimits | None) -> Iterator[None]:
 
     Args:
         limits ([`MediaLimits`], *optional*): `None` leaves those that hold already.
+
+    Raises:
+        `ValueError`: these are no limits.
     """
-    token = _current.set(limits or _current.get())
+    if not isinstance(limits, (MediaLimits, type(None))):
+        raise ValueError(f"`limits` must be MediaLimits, got {shown(limits)}.")
+    token = _current.set(_current.get() if limits is None else limits)
     try:
         yield
     finally:

@@ -464,10 +464,13 @@ class EmoLlamaProcessor(ProcessorMixin):
         settings = processor_dict or {}
         name, subfolder = pretrained_model_name_or_path, kwargs.pop("subfolder", "")
         kwargs = {key: value for key, value in kwargs.items() if key not in FLAT and key not in PARTS}
+        tokenizers = []
+        for part in ("tokenizer", "qformer_tokenizer"):
+            with refused(part):
+                tokenizers.append(cls._load_tokenizer_from_pretrained(part, name, subfolder=subfolder, **kwargs))
         arguments = [
             AutoImageProcessor.from_pretrained(name, subfolder=subfolder, **kwargs),
-            cls._load_tokenizer_from_pretrained("tokenizer", name, subfolder=subfolder, **kwargs),
-            cls._load_tokenizer_from_pretrained("qformer_tokenizer", name, subfolder=subfolder, **kwargs),
+            *tokenizers,
             # Not from its file, since files from before there was a video processor have none.
             EmoLlamaVideoProcessor.from_dict(settings.get("video_processor") or {}, **kwargs),
         ]

@@ -174,6 +174,12 @@ def test_urls():
     assert not is_url("httpx://a") and not is_url("/http://a") and not is_url("")
 
 
+@pytest.mark.parametrize("limits", [[1, 2], {}, "none", 0])
+def test_what_are_no_limits(limits):
+    with pytest.raises(ValueError, match="`limits` must be MediaLimits"), media_limits(limits):
+        pass
+
+
 def test_limits_hold_inside_their_block():
     with media_limits(HERE):
         assert current_limits() == HERE

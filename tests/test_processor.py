@@ -263,6 +263,15 @@ def test_what_is_said_is_the_whole_guide(processor, said):
     equal(inputs, processor(text=text, images=ASTRONAUT))
 
 
+@pytest.mark.parametrize("part", ["tokenizer", "qformer_tokenizer"])
+def test_a_tokenizer_without_a_class_is_named(tiny, tmp_path, part):
+    shutil.copytree(tiny, tmp_path / "model")
+    file = tmp_path / "model" / ("" if part == "tokenizer" else part) / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "tokenizer_class": True}))
+    with pytest.raises(ValueError, match=f"`{part}` is not valid"):
+        AutoProcessor.from_pretrained(tmp_path / "model")
+
+
 def test_a_chats_questions_can_be_given(processor):
     def chat(question):
         return [

@@ -164,7 +164,8 @@ class EmotionChatPipeline(Pipeline):
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         if on_error not in (None, "raise", "return"):
             raise InputError(f"`on_error` must be 'raise' or 'return', got {shown(on_error)}.")
-        limits = limits or getattr(self, "_preprocess_params", {}).get("limits")  # a call's, or the pipeline's
+        if limits is None:  # of the call: then the pipeline's
+            limits = getattr(self, "_preprocess_params", {}).get("limits")
         with media_limits(limits):
             question = None if question is None else check_question(question)
             labels = None if labels is None else check_labels(labels)

@@ -529,6 +529,10 @@ def test_who_wants_an_exception_gets_it(pipe):
         ("question", {"question": 7}),
         ("on_error", {"on_error": "ignore"}),
         ("num_frame", {"num_frame": 3}),
+        ("streamer", {"streamer": object()}),
+        ("assistant_model", {"assistant_model": object()}),
+        ("logits_processor", {"logits_processor": [3]}),
+        ("limits", {"limits": 3}),
     ],
 )
 def test_wrong_arguments_are_named(pipe, name, kwargs):

@@ -1,6 +1,5 @@
 """`pipeline("emotion-chat")`: a picture, a clip or a chat in; an answer, the perceived emotion and the faces out."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import GeneratorType
@@ -10,7 +9,7 @@ import torch
 from jinja2 import TemplateError
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from transformers import GenerationConfig, GenerationMixin, Pipeline
+from transformers import Pipeline
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
@@ -25,13 +24,11 @@ from ..processing.setting_checks import check_mapping, shown
 from ..processing.visual import Visual
 from .annotation import annotate_frame
 from .error_text import error_text
+from .generation_arguments import check_generation_arguments
 from .questions import as_turns, check_question, fetched, read_input, visual_sources
 from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFrame, as_dicts, faces_of
 
 Value = TypeVar("Value")
-
-GENERATION_NAMES = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
-GENERATION_NAMES |= {*inspect.signature(GenerationMixin.generate).parameters} - {"self", "inputs", "kwargs"}
 
 # What `generate` raises on values that it does not check.
 MISTAKEN = (TypeError, ValueError, AttributeError, LookupError, OverflowError, NotImplementedError)
@@ -181,9 +178,7 @@ class EmotionChatPipeline(Pipeline):
         given = kwargs.pop("generate_kwargs", None) or {}
         check_mapping("generate_kwargs", given)
         generate = {**given, **kwargs}
-        unknown = [f"`{name}`" for name in generate if name not in GENERATION_NAMES]
-        if unknown:
-            raise InputError(f"The pipeline and `generate` know no argument {', '.join(unknown)}.")
+        check_generation_arguments(generate)
         both = {"on_error": on_error, "limits": limits, "return_annotated": return_annotated}
         return _given(preprocess), {**generate, **_given(both)}, _given({"return_perceived": return_perceived})
 

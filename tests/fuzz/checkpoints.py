@@ -3,6 +3,7 @@
 import io
 import pickle
 import random
+import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -157,6 +158,14 @@ def exported(draw: st.DrawFn) -> Case:
             plain, out, settings=WriteSettings(progress=False)))  # fmt: skip
 
     return Case(f"export with another {name}", ask, names=(name, "plain"))
+
+
+def warm() -> None:
+    """Import what torch imports when tensors are first read lazily, and make the wheel."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = WriteSettings(progress=False, dry_run=True)
+        import_llama_vid(LlamaVidSource(LLAMA_VID), Path(folder) / "out", faces=FaceSources(FACES), settings=settings)
+    wheel()
 
 
 def cases(cheap: bool = False) -> st.SearchStrategy[Case]:

@@ -103,7 +103,7 @@ def llama_vid(draw: st.DrawFn) -> Case:
         written(folder / "out", dry, lambda out: import_llama_vid(
             LlamaVidSource(folder / "source"), out, faces=faces, settings=settings))  # fmt: skip
 
-    return Case(f"{name}: {change} dry={dry} faces={faces is not None}", ask, names=(name, "source"))
+    return Case(f"{name}: {change} dry={dry} faces={faces is not None}", ask, names=(name, "source", "checkpoint"))
 
 
 def written(output: Path, dry: bool, convert: Any) -> None:
@@ -134,7 +134,7 @@ def faces(draw: st.DrawFn) -> Case:
             written(folder / "out", False, lambda out: add_faces(
                 without_faces(folder), out, FaceSources(folder / name), settings=settings))  # fmt: skip
 
-    return Case(f"{kind}: {change}", ask, {name: content})
+    return Case(f"{kind}: {change}", ask, {name: content}, ("checkpoint",))
 
 
 def without_faces(folder: Path) -> Path:

@@ -78,7 +78,8 @@ INTRODUCTION = """\
 What becomes of inputs that nobody means: damaged files, odd values, hostile servers. Each is made from a kind, a seed
 and a number (`tests/fuzz/`, one file a kind), and read or asked about in a process of its own. It may be answered, or
 refused in a message that names the argument or the file. All else is a finding: another error, a crash, over 20
-seconds, over 2 GB, files or threads left behind, a wrong answer. Part of these inputs is in the test suite.
+seconds (waiting for a core not counted), over 2 GB, files or threads left behind, a wrong answer. Part of these inputs
+is in the test suite.
 
 """
 
@@ -184,4 +185,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; the same command goes on.")

@@ -141,6 +141,8 @@ def check_pixels(settings: Mapping[str, Any], needed: Sequence[str] = ()) -> Non
     for name, least in (("image_mean", -1e3), ("face_mean", -1e3), ("image_std", 1e-6), ("face_std", 1e-6)):
         if name in given:
             check_numbers(name, given[name], 3, least, 1e3)
+    if given.get("do_pad") and "image_mean" in given:
+        check_numbers("image_mean", given["image_mean"], 3, 0, 1)  # it is the colour of the padding too
     if "resample" in given:
         check_integer("resample", given["resample"], 0, max(PILImageResampling))
     if "rescale_factor" in given:

@@ -81,6 +81,8 @@ def test_modeling_and_processing_have_the_same_checks():
         (EmoLlamaImageProcessor, {"face_size": None}, "`face_size` must be a `height` and a `width`, got None"),
         (EmoLlamaImageProcessor, {"face_mean": None}, "`face_mean` must be 3 numbers .*, got None"),
         (EmoLlamaImageProcessor, {"image_std": [1, 1, 0]}, "`image_std` must be 3 numbers"),
+        (EmoLlamaImageProcessor, {"image_mean": [-1, 0, 0]}, "`image_mean` must be 3 numbers from 0 to 1"),
+        (EmoLlamaImageProcessor, {"image_mean": [-1, 0, 0], "do_pad": False}, None),
         (EmoLlamaImageProcessor, {"do_resize": "yes"}, "`do_resize` must be true or false"),
         (EmoLlamaImageProcessor, {"resample": 99}, "`resample`"),
         (EmoLlamaImageProcessor, {"rescale_factor": NAN}, "`rescale_factor` must be a number"),

@@ -3,6 +3,7 @@
 import io
 import pickle
 import random
+import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -102,7 +103,7 @@ def llama_vid(draw: st.DrawFn) -> Case:
         written(folder / "out", dry, lambda out: import_llama_vid(
             LlamaVidSource(folder / "source"), out, faces=faces, settings=settings))  # fmt: skip
 
-    return Case(f"{name}: {change} dry={dry} faces={faces is not None}", ask, names=(name, "source"))
+    return Case(f"{name}: {change} dry={dry} faces={faces is not None}", ask, names=(name, "source", "checkpoint"))
 
 
 def written(output: Path, dry: bool, convert: Any) -> None:
@@ -133,7 +134,7 @@ def faces(draw: st.DrawFn) -> Case:
             written(folder / "out", False, lambda out: add_faces(
                 without_faces(folder), out, FaceSources(folder / name), settings=settings))  # fmt: skip
 
-    return Case(f"{kind}: {change}", ask, {name: content})
+    return Case(f"{kind}: {change}", ask, {name: content}, ("checkpoint",))
 
 
 def without_faces(folder: Path) -> Path:
@@ -157,6 +158,14 @@ def exported(draw: st.DrawFn) -> Case:
             plain, out, settings=WriteSettings(progress=False)))  # fmt: skip
 
     return Case(f"export with another {name}", ask, names=(name, "plain"))
+
+
+def warm() -> None:
+    """Import what torch imports when tensors are first read lazily, and make the wheel."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = WriteSettings(progress=False, dry_run=True)
+        import_llama_vid(LlamaVidSource(LLAMA_VID), Path(folder) / "out", faces=FaceSources(FACES), settings=settings)
+    wheel()
 
 
 def cases(cheap: bool = False) -> st.SearchStrategy[Case]:

@@ -49,7 +49,8 @@ class Child:
     Args:
         make (`Callable`): gives the case; called in the fork, which may not survive that either.
         folder (`Path`): made for its files; removed again unless something was found.
-        seconds, memory (`int`): limits, of memory in bytes beyond what this process has.
+        seconds, memory (`int`):
+            Limits: of time, waiting for a core not counted, and of memory, in bytes beyond what this process has.
     """
 
     def __init__(self, make: Callable[[], Case], folder: Path, seconds: float = SECONDS, memory: int = MEMORY) -> None:
@@ -57,7 +58,7 @@ class Child:
         folder.mkdir(parents=True)
         self.folder, self._seconds = folder, seconds
         self._report = folder / "report.json"
-        self._until = time.monotonic() + seconds
+        self._start = time.monotonic()
         self._process = os.fork()
         if self._process == 0:
             try:
@@ -73,7 +74,7 @@ class Child:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         faulthandler.enable(log)
-        faulthandler.dump_traceback_later(self._seconds * 0.9, file=log)  # says where it hangs
+        faulthandler.register(signal.SIGUSR1, log)
         try:
             case = make()
         except BaseException as error:
@@ -89,8 +90,10 @@ class Child:
         """What became of it; `None` while it is running."""
         process, status = os.waitpid(self._process, os.WNOHANG)
         if process == 0:
-            if time.monotonic() < self._until:
+            if time.monotonic() - self._start - self._waited() < self._seconds:
                 return None
+            os.kill(self._process, signal.SIGUSR1)  # it writes down where it hangs
+            time.sleep(0.5)
             self.kill()
             return Outcome("hang", f"over {self._seconds} s")
         with contextlib.suppress(OSError, ValueError):
@@ -100,6 +103,12 @@ class Child:
             return outcome
         ended = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"status {status}"
         return Outcome("crash", ended)
+
+    def _waited(self) -> float:
+        """Seconds in which it could have gone on, had there been a core for it."""
+        with contextlib.suppress(OSError):
+            return int(Path(f"/proc/{self._process}/schedstat").read_text().split()[1]) / 1e9
+        return 0.0
 
     def kill(self) -> None:
         """End it, whatever it is doing."""

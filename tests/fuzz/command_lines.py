@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from case import Case, WrongAnswer
 from checkpoints import LLAMA_VID
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from pictures import file
 from records import LAYOUTS
 
@@ -146,7 +149,11 @@ def cases(draw: st.DrawFn, cheap: bool = False) -> Case:
 
 
 def warm() -> None:
-    """Open the default model once for all commands."""
+    """Import what commands import late, and open the default model once for all of them."""
+    import_module("emo_llama_hf.training.train")
+    figure = Figure()
+    figure.text(0, 0, "fonts stay open")
+    FigureCanvasAgg(figure).draw()
     opened = load_model(None, device="cpu")
     load = model_options.load_model
 

@@ -24,8 +24,8 @@ def _what_was_there_before():
 
 
 COUNTS = {
-    "pictures": 100, "clips": 50, "conversations": 50, "urls": 12, "model_folders": 5, "weights": 3, "records": 40,
-    "journals": 40, "checkpoints": 4, "command_lines": 6,
+    "pictures": 80, "clips": 50, "conversations": 50, "urls": 12, "model_folders": 4, "weights": 3, "records": 40,
+    "journals": 30, "checkpoints": 4, "command_lines": 6,
 }  # fmt: skip
 
 

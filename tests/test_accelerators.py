@@ -35,6 +35,8 @@ from media import clip
 from test_modeling import make_batch, make_model, make_sample
 
 SAMPLES = Path(__file__).parent / "samples"
+if not torch.cuda.is_available():  # here, since autograd knows only devices that were there when it first ran
+    stand_in_accelerator.set_up()
 no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 GREEDY = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
 
@@ -73,7 +75,6 @@ def accelerator(request) -> Accelerator:
         return Accelerator("cuda:0", 1e-3, cuda_synchronizations)
     if torch.cuda.is_available():
         pytest.skip("torch has one accelerator besides the CPU, and there is a GPU")
-    stand_in_accelerator.set_up()
     return Accelerator(f"{stand_in_accelerator.NAME}:0", 1e-5, stand_in_accelerator.synchronizations)
 
 

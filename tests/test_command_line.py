@@ -35,6 +35,7 @@ def test_the_commands():
         "train",
         "evaluate",
         "cross-validate",
+        "merge",
         "convert",
     ]
     assert all(command.help for command in COMMANDS.values())
@@ -62,7 +63,7 @@ def test_training_arguments_have_no_word_of_ours():
     }
     theirs = {word for action in _parser()._actions for word in action.option_strings}
     assert not ours["train"] & theirs
-    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub"}
+    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub", "--base"}
     assert not {f"--{name.replace('_', '-')}" for name in OURS} & theirs
 
 

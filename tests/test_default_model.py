@@ -171,7 +171,8 @@ def test_the_commands(tmp_path, capsys):
     ):
         assert cli.main(arguments) == 0, capsys.readouterr().err
     assert json.loads((tmp_path / "report" / "report.json").read_text())["likelihood"]["count"] == len(EMOTIONS)
-    assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == default_model()
+    assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "."  # beside it
+    assert (out / "model.safetensors").read_bytes() == Path(default_model(), "model.safetensors").read_bytes()
 
 
 def test_an_adapter_goes_through_every_command(tmp_path, capsys, monkeypatch):

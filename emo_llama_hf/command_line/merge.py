@@ -14,7 +14,7 @@ from .options import Base, Dtype, PushToHub
 
 def merge(
     adapter: Annotated[str, typer.Argument(metavar="RUN", help="folder or hub id of an adapter")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="the model folder to make")],
+    merged: Annotated[Path, typer.Argument(metavar="OUT", help="the model folder to make")],
     base: Base = None,
     dtype: Dtype = "auto",
     push_to_hub: PushToHub = None,
@@ -23,8 +23,8 @@ def merge(
     if find_base(adapter, base) is None:
         raise InputError(f"`adapter` {adapter!r} is a whole model already: give an adapter.")
     model, processor = load_model(adapter, base=base, dtype=dtype)
-    with published_folder(output, push_to_hub) as folder:
+    with published_folder(merged, push_to_hub) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
-    print(f"Wrote {output}.")
+    print(f"Wrote {merged}.")
     return 0

@@ -224,6 +224,9 @@ class TestDataset:
         assert samples[0]["messages"][-1]["content"] == "sad"
         assert "happy, sad, neutral" in samples[0]["messages"][0]["content"][1]["text"]
         assert attributes_of(processor, samples[0], 1) == [{"age": "20-29"}]
+        (noun,) = samples_of(records[:1], ["happiness", "sadness"], phrasing="Which {{labels}}?")
+        question, answer = noun["messages"][0]["content"][1]["text"], noun["messages"][1]["content"]
+        assert (question, answer, noun["emotion"]) == ("Which {happiness, sadness}?", "sadness", "sadness")
         batch = EmoLlamaDataCollator(processor)(samples)
         assert batch["frame_counts"].tolist() == [1, 1]
         for row, answer in enumerate(("sad</s>", "Because.</s>")):

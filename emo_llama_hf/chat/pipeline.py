@@ -231,7 +231,7 @@ class EmotionChatPipeline(Pipeline):
         sampling: dict[str, Any],
     ) -> list[Subject]:
         labels = labels or check_labels(self.model.config.emotion_labels)
-        messages, given = read_input(inputs, question, labels)
+        messages, given = read_input(inputs, question, labels, self.processor.prompt.closed_question)
         attributes = attributes if given is None else given
         if attributes is not None and attributes is not False and not isinstance(attributes, dict):
             raise InputError(f"`attributes` must be a dict of perceived attributes, or False, got {attributes!r}.")

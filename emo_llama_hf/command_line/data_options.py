@@ -44,12 +44,14 @@ class DataOptions:
             **{**dict(map(_setting, self.data_option)), **settings},
         )
 
-    def samples(self, labels: list[str], faces: Path | None = None, **settings: Any) -> list[Sample]:
+    def samples(
+        self, labels: list[str], faces: Path | None = None, phrasing: str | None = None, **settings: Any
+    ) -> list[Sample]:
         """
         Samples of this data for training and evaluation.
 
         Args:
-            labels (`list[str]`): label set of the closed question.
+            labels (`list[str]`), phrasing (`str`, *optional*): of the closed question.
             faces (`Path`, *optional*): folder of the prepared faces; by default the one beside the data, if there.
             settings: see [`DataOptions.records`].
 
@@ -58,7 +60,7 @@ class DataOptions:
         """
         records = self.records(**settings)
         folder = faces or default_cache(self.path)
-        return samples_of(records, labels, FaceCache(folder) if faces or folder.is_dir() else None)
+        return samples_of(records, labels, FaceCache(folder) if faces or folder.is_dir() else None, phrasing)
 
 
 def _setting(text: str) -> tuple[str, object]:

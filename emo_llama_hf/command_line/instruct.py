@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..closed_set.question import preset as find_preset
 from ..data.label_map import LabelMap
 from ..data.record import Record
 from ..input_error import InputError
@@ -77,6 +78,12 @@ def instruct(
     output: Output,
     writer: WriterOptions,
     labels: Labels = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P", help="ask for categories in the words of a preset: paper (default: in many of our own)"
+        ),
+    ] = None,
     kinds: Annotated[
         CommaList | None,
         typer.Option(parser=comma_list, metavar="a,b", help="category, conversation or both (default: both)"),
@@ -107,6 +114,10 @@ def instruct(
     if not set(wanted) <= set(KINDS):
         raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, got {','.join(wanted)!r}", param_hint="--kinds")
     records = data.records()
+    questions, label_set = None, list(labels) if labels else None
+    if preset is not None:
+        asked = find_preset(preset)
+        questions, label_set = [asked.question], label_set or asked.labels(records.layout)
     chosen: Iterable[Record] = records
     if per_emotion is not None:
         ids = sample_ids(records, seed, per_emotion)
@@ -126,9 +137,9 @@ def instruct(
     report = write_instructions(
         chosen,
         output,
-        category=CategoryQuestions(questions_per_record) if "category" in wanted else None,
+        category=CategoryQuestions(questions_per_record, questions) if "category" in wanted else None,
         conversation=conversation,
-        labels=labels,
+        labels=label_set,
         seed=seed,
         concurrency=concurrency,
         prices=prices,

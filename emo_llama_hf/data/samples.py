@@ -11,6 +11,7 @@ from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 from .face_cache import FaceCache
+from .label_map import LabelMap
 from .record import Record
 from .sample import Sample
 
@@ -40,31 +41,38 @@ class RecordVisual:
         return self.faces.visual(self.record, processor)
 
 
-def samples_of(records: Iterable[Record], labels: list[str], faces: FaceCache | None = None) -> list[Sample]:
+def samples_of(
+    records: Iterable[Record], labels: list[str], faces: FaceCache | None = None, phrasing: str | None = None
+) -> list[Sample]:
     """
     Samples of a data set's records; one without a conversation becomes the closed question and its label.
 
     Args:
         records (`Iterable[Record]`): from [`Records`].
-        labels (`list[str]`): label set of the closed question.
+        labels (`list[str]`): label set of the closed question; emotions take its words (`labels/common.json`).
         faces ([`FaceCache`], *optional*): what `emo-llama prepare` found.
+        phrasing (`str`, *optional*): see [`closed_question`].
 
     Returns:
         `list[Sample]`, in the order of the records.
     """
     samples = []
+    words = LabelMap.from_file("common")
     for record in records:
+        emotion = record.emotion
+        if emotion is not None:
+            emotion = words.among(emotion, labels) or emotion
         messages = record.conversation
         if messages is None:
-            messages = [closed_message("video" if record.is_video else "image", labels)]
-            if record.emotion is not None:
-                messages += [{"role": "assistant", "content": record.emotion}]
+            messages = [closed_message("video" if record.is_video else "image", labels, phrasing)]
+            if emotion is not None:
+                messages += [{"role": "assistant", "content": emotion}]
         # What the data set says of the person comes before what the face prior perceives.
         attributes: dict[str, str | tuple[str, float]] = {}
         if faces is not None:
             attributes |= faces.attributes(record) or {}
         attributes |= record.attributes or {}
-        sample: Sample = {"id": record.id, "messages": messages, "emotion": record.emotion}
+        sample: Sample = {"id": record.id, "messages": messages, "emotion": emotion}
         sample["attributes"] = attributes or None
         samples.append(with_visuals(sample, [RecordVisual(record, faces)]))
     return samples

@@ -39,12 +39,13 @@ class CategoryQuestions:
         """What the result depends on."""
         return {"per_record": self.per_record, "questions": self.questions}
 
-    def turns(self, record: Record, labels: list[str], seed: int) -> list[tuple[str, str]]:
+    def turns(self, record: Record, label: str, labels: list[str], seed: int) -> list[tuple[str, str]]:
         """
         Questions, different ones as long as there are enough, each answered by the label alone.
 
         Args:
-            record ([`Record`]): with an emotion.
+            record ([`Record`])
+            label (`str`): its emotion, in the label set's words.
             labels (`list[str]`): the label set.
             seed (`int`): decides the phrasings, together with the record's id.
         """
@@ -53,4 +54,4 @@ class CategoryQuestions:
         while len(chosen) < self.per_record:
             chosen += random_.sample(self.questions, min(len(self.questions), self.per_record - len(chosen)))
         kind: VisualKind = "video" if record.is_video else "image"
-        return [(closed_question(kind, labels, question), record.emotion or "") for question in chosen]
+        return [(closed_question(kind, labels, question), label) for question in chosen]

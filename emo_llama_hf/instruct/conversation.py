@@ -75,7 +75,8 @@ class Conversations:
         self.stopped = threading.Event()
         self._sleep: Callable[[float], Any] = sleep or self.stopped.wait
         self._rate_limit = RateLimit(requests_per_minute, sleep=self._sleep)
-        self._checker = ReplyChecker(label_map or LabelMap.from_file("common"))
+        self._words = label_map or LabelMap.from_file("common")
+        self._checker = ReplyChecker(self._words)
         self._prompt = read_text("conversation_prompt.txt") if prompt is None else prompt
 
     def settings(self) -> dict[str, Any]:
@@ -110,17 +111,19 @@ class Conversations:
             `RecordError`: the picture or clip cannot be read.
             `WriterError`: the writer cannot be used at all.
         """
+        emotion = self._words.canonical(record.emotion or "")
+        labels = [self._words.canonical(label) for label in labels]
         frames = self._frames(record)
         reason = ""
         for attempt in range(self._max_attempts):
             if self.stopped.is_set():
                 raise NoReplyError("stopped")
-            request = self._request(record, frames, labels, seed_of(seed, "conversation", record.id, attempt))
+            request = self._request(record, emotion, frames, labels, seed_of(seed, "conversation", record.id, attempt))
             reply = self._reply(request, report)
             try:
                 if reply.refusal:
                     raise RejectedReply("refusal", reply.refusal)
-                return self._checker.turns(reply.text, record.emotion or "", self._num_turns), reply
+                return self._checker.turns(reply.text, emotion, self._num_turns), reply
             except RejectedReply as error:
                 reason = str(error)
                 report.reject(error.kind)
@@ -135,8 +138,9 @@ class Conversations:
         except (OSError, ValueError) as error:
             raise RecordError(record.row, str(error)) from error
 
-    def _request(self, record: Record, frames: list[Image.Image], labels: list[str], seed: int) -> Request:
-        emotion = record.emotion or ""
+    def _request(
+        self, record: Record, emotion: str, frames: list[Image.Image], labels: list[str], seed: int
+    ) -> Request:
         shown = f"{len(frames)} frames of a video, in time order" if record.is_video else "an image"
         prompt = self._prompt
         for name, value in (("{shown}", shown), ("{emotion}", emotion), ("{turns}", str(self._num_turns))):

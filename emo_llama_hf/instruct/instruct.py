@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from ..closed_set.label_set import check_labels
+from ..data.label_map import LabelMap
 from ..data.record import Record, RecordError
 from ..few_at_a_time import few_at_a_time
 from ..input_error import InputError
@@ -46,7 +47,9 @@ def instruct(
         output (`str` or `Path`): the file to write; `.journal` is added to its name.
         category ([`CategoryQuestions`], *optional*): how to ask for the label; none of these by default.
         conversation ([`Conversations`], *optional*): who writes conversations, and how; none of these by default.
-        labels (`list[str]`, *optional*): the label set of the questions; `EmoLlamaConfig`'s by default.
+        labels (`list[str]`, *optional*):
+            The label set of the questions, `EmoLlamaConfig`'s by default; answers are in its words (`happiness` for
+            records that say `happy`). Conversations use the canonical ones, which fit into a sentence.
         seed (`int`, *optional*, defaults to 0):
             Decides phrasings and the writer's sampling, for each record by its id.
         concurrency (`int`, *optional*, defaults to 4): records worked on at a time.
@@ -107,7 +110,7 @@ class _Run:
         seed: int,
     ) -> None:
         self.output, self.journal, self.category, self.conversation = output, journal, category, conversation
-        self.labels, self.seed = labels, seed
+        self.labels, self.seed, self.words = labels, seed, LabelMap.from_file("common")
         self.report = InstructReport()
 
     def do(
@@ -166,11 +169,12 @@ class _Run:
 
     def _write(self, record: Record) -> None:
         """Everything about one record, into the journal."""
-        if record.emotion not in self.labels:
+        label = None if record.emotion is None else self.words.among(record.emotion, self.labels)
+        if label is None:
             raise RecordError(record.row, f"label {record.emotion!r} is not among {', '.join(self.labels)}")
         items, tokens = [], (0, 0)
         if self.category is not None:
-            pairs = self.category.turns(record, self.labels, self.seed)
+            pairs = self.category.turns(record, label, self.labels, self.seed)
             for number, pair in enumerate(pairs):
                 items.append(llava_item(record, f"{record.id}#category-{number}", [pair], self.output))
         if self.conversation is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -62,6 +63,9 @@ def train(
         load_in_4bit=tuning.load_in_4bit,
     )
     labels = tuning.emotion_labels or base.config.emotion_labels
+    base.config.emotion_labels = labels  # what it learns to be asked, it is asked by default
+    if tuning.closed_question is not None:
+        processor.prompt = replace(processor.prompt, closed_question=tuning.closed_question)
     dataset = EmotionDataset(
         train_samples, processor, Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
     )

@@ -21,6 +21,7 @@ from ..instruct.instruct import instruct as write_instructions
 from ..instruct.openai_writer import OpenAIWriter
 from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
+from ..instruct.transformers_writer import TransformersWriter
 from ..instruct.writer import Writer
 from ..whole_file import write_text
 from .data_options import DataOptions
@@ -44,6 +45,15 @@ class WriterOptions:
     ] = None
     temperature: Annotated[float, typer.Option(metavar="T", help="of the model's sampling")] = 0.9
     timeout: Annotated[float, typer.Option(metavar="S", help="seconds to wait for a reply")] = 120.0
+    describe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M",
+            help="who describes clips, so that the writer sees the description and the centre frame: folder or hub id "
+            "of a model, gemini:NAME or openai:NAME",
+        ),
+    ] = None
+    describe_url: Annotated[str | None, typer.Option(metavar="URL", help="its endpoint")] = None
 
     def make(self) -> Writer:
         """
@@ -63,14 +73,29 @@ class WriterOptions:
             key = os.environ.get(self.api_key_env)
             if not key:
                 raise InputError(f"`api_key_env`: the environment variable {self.api_key_env} is not set.")
-        kind = GeminiWriter if self.writer == "gemini" else OpenAIWriter
-        return kind(
-            self.writer_model,
-            base_url=self.base_url,
-            api_key=key,
-            temperature=self.temperature,
-            timeout=self.timeout,
-        )
+        return self._provider(self.writer, self.writer_model, self.base_url, key)
+
+    def make_describer(self) -> Writer | None:
+        """
+        Who describes clips, if somebody does.
+
+        Raises:
+            `InputError`: see [`TransformersWriter`]; or the writer reads no descriptions.
+            `MissingPackageError`: the provider's package is not installed.
+            `WriterError`: see the writers.
+        """
+        if self.describe is None:
+            return None
+        if self.writer == "template":
+            raise InputError("`describe` is for writers that read descriptions: set `writer` to gemini or openai.")
+        provider, _, name = self.describe.partition(":")
+        if provider in ("gemini", "openai") and name:
+            return self._provider(provider, name, self.describe_url)
+        return TransformersWriter(self.describe, temperature=self.temperature)
+
+    def _provider(self, provider: str, model: str, base_url: str | None, key: str | None = None) -> Writer:
+        kind = GeminiWriter if provider == "gemini" else OpenAIWriter
+        return kind(model, base_url=base_url, api_key=key, temperature=self.temperature, timeout=self.timeout)
 
 
 def instruct(
@@ -94,7 +119,9 @@ def instruct(
         Path | None,
         typer.Option(metavar="FILE", help="what to tell the model, with {shown}, {emotion} and {turns}"),
     ] = None,
-    num_frames: Annotated[int, typer.Option(metavar="N", help="frames of a clip that the model sees")] = 4,
+    num_frames: Annotated[
+        int, typer.Option(metavar="N", help="frames of a clip that the model, or who describes, sees")
+    ] = 4,
     max_attempts: Annotated[int, typer.Option(metavar="N", help="replies until one is usable")] = 4,
     max_retries: Annotated[int, typer.Option(metavar="N", help="retries after a passing fault")] = 6,
     requests_per_minute: Annotated[float | None, typer.Option(metavar="N", help="rate limit (default: none)")] = None,
@@ -133,6 +160,7 @@ def instruct(
             max_attempts=max_attempts,
             max_retries=max_retries,
             requests_per_minute=requests_per_minute,
+            describer=writer.make_describer(),
         )
     report = write_instructions(
         chosen,

@@ -182,7 +182,14 @@ class _Run:
             def paid(reply: Reply) -> None:
                 self.journal.add({"id": record.id, "tokens": [reply.input_tokens, reply.output_tokens]})
 
-            turns, reply = self.conversation.turns(record, self.labels, self.seed, self.report, paid)
+            description = None
+            if self.conversation.describes(record):
+                description = self.journal.description(record.id)
+                if description is None:
+                    description, reply = self.conversation.describe(record, self.seed, self.report, paid)
+                    used = [reply.input_tokens, reply.output_tokens]
+                    self.journal.add({"id": record.id, "tokens": used, "description": description})
+            turns, reply = self.conversation.turns(record, self.labels, self.seed, self.report, paid, description)
             items.append(llava_item(record, f"{record.id}#conversation", turns, self.output))
             tokens = (reply.input_tokens, reply.output_tokens)
         self.journal.add({"id": record.id, "tokens": list(tokens), "items": items})

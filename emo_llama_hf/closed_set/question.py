@@ -1,6 +1,7 @@
 """The closed question, which of the labels it is, as text, as a chat message and as a prompt."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -80,6 +81,20 @@ def closed_question(kind: VisualKind, labels: Sequence[str], phrasing: str | Non
     phrasing = category_questions()[0] if phrasing is None else phrasing
     # Not `str.format`: a phrasing or a label of somebody's may have other braces.
     return phrasing.replace("{kind}", kind).replace("{labels}", ", ".join(labels))
+
+
+def asked_labels(question: str) -> list[str] | None:
+    """
+    The label set that a question asks about in the words of a [`Preset`]; `None` for any other question.
+
+    Args:
+        question (`str`): as [`closed_question`] writes it.
+    """
+    for known in presets().values():
+        pattern = re.escape(known.question).replace(r"\{kind\}", "(?:image|video)").replace(r"\{labels\}", "(.+)")
+        if found := re.fullmatch(pattern, question.strip()):
+            return [label.strip() for label in found[1].split(",")]
+    return None
 
 
 def closed_message(

@@ -1,4 +1,9 @@
-"""LLaVA's and FERID's way: JSON or JSON lines with `image` or `video` and `conversations`."""
+"""
+LLaVA's and LLaMA-VID's way: JSON or JSON lines with `image` or `video` and `conversations`.
+
+EMO-LLaMA's authors publish the MAFW part of their instruction data (FERID). That file was not seen when this was
+written: it is expected to be what LLaMA-VID's code reads, on which theirs builds.
+"""
 
 import json
 import os
@@ -10,6 +15,7 @@ from typing import IO, Any, TypedDict
 import ijson
 
 from ...chat_message import ChatMessage, ChatPart, VisualKind
+from ...closed_set.question import asked_labels
 from ...input_error import InputError
 from ...processing.download import is_url
 from ..record import Record, RecordError
@@ -29,7 +35,9 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
     Rows of a file; files that it names are relative to `root`, by default its own folder.
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
-    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes` and `split`.
+    with `<image>` or `<video>` where the visual is shown; LLaMA-VID writes `<image>` for clips too), and may have
+    `id`, `emotion`, `attributes` and `split`. Without `emotion` it is what the first answer chooses of the options of
+    the paper's closed question.
 
     Args:
         path (`Path`): the file.
@@ -94,16 +102,31 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
         if not isinstance(item.get(name), (wanted, type(None))):
             raise TypeError(f"`{name}` must be {wanted.__name__}, got {item[name]!r}")
     turns = item.get("conversations")
+    conversation = None if turns is None else chat_messages(turns, kind)
+    emotion = item.get("emotion")
+    if emotion is None and conversation is not None:
+        emotion = _chosen(conversation)
     return Record(
         id=str(item.get("id", number)),
         visual=visual,
         is_video=kind == "video",
-        conversation=None if turns is None else chat_messages(turns, kind),
-        emotion=item.get("emotion"),
+        conversation=conversation,
+        emotion=emotion,
         attributes=item.get("attributes"),
         split=item.get("split"),
         row=row,
     )
+
+
+def _chosen(conversation: list[ChatMessage]) -> str | None:
+    """The option that the first answer names alone, if a closed question was asked that lists options."""
+
+    def said(role: str) -> str:
+        content = next(message["content"] for message in conversation if message["role"] == role)
+        return content if isinstance(content, str) else str(content[-1]["text"])
+
+    options = {label.casefold(): label for label in asked_labels(said("user")) or ()}
+    return options.get(said("assistant").removesuffix(".").casefold())
 
 
 def chat_messages(turns: object, kind: VisualKind) -> list[ChatMessage]:

@@ -11,7 +11,7 @@ from transformers import HfArgumentParser
 from typer.core import TyperCommand
 
 from ..input_error import InputError
-from ..load_model import load_config
+from ..load_model import load_config, load_processor
 from .data_options import DataOptions, ReadingOptions
 from .options import Dtype, Faces, Labels, Model, Output, comma_list
 
@@ -97,10 +97,12 @@ def train(
     except ValueError as error:  # transformers' own, about options that do not go together
         raise InputError(str(error)) from error
     default_labels = load_config(model).emotion_labels
-    train_samples, eval_samples = data.samples(labels, default_labels, faces), None
+    phrasing = tuning.closed_question or load_processor(model).prompt.closed_question
+    train_samples, eval_samples = data.samples(labels, default_labels, faces, phrasing), None
     if eval_data or eval_split is not None:
         evaluated = replace(data, path=eval_data or data.path, split=eval_split)
-        eval_samples = evaluated.samples(labels, default_labels, eval_faces or (None if eval_data else faces))
+        eval_faces = eval_faces or (None if eval_data else faces)
+        eval_samples = evaluated.samples(labels, default_labels, eval_faces, phrasing)
     trainer = fine_tune(arguments, tuning, train_samples, eval_samples)
     if trainer.is_world_process_zero():
         print(f"Saved in {output}.")

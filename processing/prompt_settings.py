@@ -1,4 +1,4 @@
-"""What of a prompt is chosen: which question guides a visual, and how perceived attributes are told."""
+"""What of a prompt is chosen: which question guides a visual, how the closed one is put, how attributes are told."""
 
 import math
 import re
@@ -33,6 +33,9 @@ class PromptSettings:
             more, the question that guides a visual lies between the two.
         question_guide (`str`, *optional*, defaults to `"turn"`):
             `"turn"` (the question of the turn that shows a visual guides it) or `"latest"`.
+        closed_question (`str`, *optional*):
+            How it is asked which of the labels it is: a text with `{labels}`, and `{kind}` for image or video. By
+            default what is asked is left to whoever asks.
         use_attributes (`bool`, *optional*, defaults to `True`):
             Whether perceived age, gender and race may be written into a prompt at all.
         attribute_template (`str`, *optional*), attribute_phrases (`dict[str, str]`, *optional*),
@@ -46,6 +49,7 @@ class PromptSettings:
     user_prefix: str = "USER:"
     assistant_prefix: str = "ASSISTANT:"
     question_guide: QuestionGuide = "turn"
+    closed_question: str | None = None
     use_attributes: bool = True
     attribute_template: str = ATTRIBUTE_TEMPLATE
     attribute_phrases: dict[str, str] = field(default_factory=lambda: dict(ATTRIBUTE_PHRASES))
@@ -55,6 +59,12 @@ class PromptSettings:
         check_choice("question_guide", self.question_guide, QUESTION_GUIDES)
         check_text("user_prefix", self.user_prefix)
         check_text("assistant_prefix", self.assistant_prefix)
+        if self.closed_question is not None:
+            check_text("closed_question", self.closed_question)
+            if "{labels}" not in self.closed_question:
+                raise ValueError(
+                    f"`closed_question` must have {{labels}}, where the label set goes, got {self.closed_question!r}."
+                )
         check_flag("use_attributes", self.use_attributes)
         check_mapping("attribute_phrases", self.attribute_phrases)
         check_wording(self.attribute_template, self.attribute_phrases)

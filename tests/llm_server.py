@@ -44,7 +44,7 @@ class Call:
     pictures: list[Image.Image]
     seed: int | None
     temperature: float | None
-    schema: dict
+    schema: dict | None
 
 
 def good_reply(prompt: str) -> str:
@@ -156,9 +156,10 @@ def _openai_call(body: dict) -> Call:
         else:
             assert part["type"] == "text"
             texts.append(part["text"])
-    form = body["response_format"]
-    assert form["type"] == "json_schema" and form["json_schema"]["strict"] and form["json_schema"]["name"]
-    schema = form["json_schema"]["schema"]
+    schema = None
+    if (form := body.get("response_format")) is not None:
+        assert form["type"] == "json_schema" and form["json_schema"]["strict"] and form["json_schema"]["name"]
+        schema = form["json_schema"]["schema"]
     return Call("openai", body["model"], "".join(texts), pictures, body["seed"], body["temperature"], schema)
 
 
@@ -186,9 +187,10 @@ def _gemini_call(model: str, body: dict) -> Call:
             assert (data.get("mimeType") or data.get("mime_type")) == "image/jpeg"  # Google's JSON allows either name
             pictures.append(_picture(data["data"]))
     config = body["generationConfig"]
-    assert config["responseMimeType"] == "application/json"
+    schema = config.get("responseJsonSchema")
+    assert config.get("responseMimeType") == (None if schema is None else "application/json")
     prompt = "".join(part.get("text", "") for part in parts)
-    return Call("gemini", model, prompt, pictures, config["seed"], config["temperature"], config["responseJsonSchema"])
+    return Call("gemini", model, prompt, pictures, config["seed"], config["temperature"], schema)
 
 
 def _gemini_answer(text: str, refusal: str | None) -> dict:

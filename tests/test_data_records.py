@@ -8,14 +8,16 @@ import pytest
 import typer
 from PIL import Image
 
+from emo_llama_hf.closed_set import preset
 from emo_llama_hf.command_line.data_options import DataOptions
-from emo_llama_hf.data import Record, RecordError, Records
+from emo_llama_hf.data import LabelMap, Record, RecordError, Records
 from emo_llama_hf.data.layouts import llava
 from emo_llama_hf.data.layouts.llava import chat_messages, llava_turns
+from emo_llama_hf.data.samples import samples_of
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.instruct.output import write_lines
 from emo_llama_hf.seeds import seed_of
-from media import encoded
+from media import clip, encoded
 from tiny_model import tiny_processor
 
 PICTURE = encoded(Image.new("RGB", (8, 8)))
@@ -41,6 +43,42 @@ def test_llava_json_and_json_lines(tmp_path, lines):
     assert records[0].conversation == MESSAGES
     assert {record.emotion for record in records} == {"happy"}
     assert records[1].row == (f"{file}:2" if lines else f"{file}[1]")
+
+
+def test_llama_vid_s_json(tmp_path):
+    """Items as its scripts write them: clips shown as `<image>`, after the text too, ids that are numbers."""
+    nouns = preset("paper").labels("mafw")
+    options = "{" + ", ".join(nouns) + "}"
+    question = (
+        f"What is the facial expression of the person in the video? Choose one from the following options: {options}."
+    )
+    talk = [("What is the emotion of the person in the video?\n<image>", "The person is happy."), ("Why?", "A smile.")]
+    data = [
+        {"id": 17, "video": "clips/a.mp4", "conversations": turns(("<image>\n" + question, "happiness"))},
+        {"id": "v", "video": "clips/a.mp4", "conversations": turns((question + "\n<video>", "Contempt."))},
+        {"id": "w", "video": "clips/a.mp4", "conversations": turns(*talk)},
+        {"id": "x", "video": "clips/a.mp4", "conversations": turns(("<image>\n" + question, "It is unclear."))},
+        {"id": "text", "model": "", "conversations": turns(("Hello", "Hello!"))},
+    ]
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/a.mp4").write_bytes(clip(frames=2))
+    (tmp_path / "mafw.json").write_text(json.dumps(data))
+    records = Records(tmp_path / "mafw.json", on_error="skip")
+    first, _, third, _ = found = list(records)
+    assert [record.id for record in found] == ["17", "v", "w", "x"]
+    assert [record.emotion for record in found] == ["happiness", "contempt", None, None]
+    assert [record.emotion_labels for record in found] == [nouns, nouns, None, None]
+    assert all(record.is_video for record in found)
+    assert first.conversation[0]["content"] == [{"type": "video"}, {"type": "text", "text": question}]
+    assert [part["type"] for message in third.conversation for part in message["content"]] == ["video", *["text"] * 4]
+    assert [error.row for error in records.skipped] == [f"{tmp_path / 'mafw.json'}[4]"]
+    adjectives = LabelMap.from_file("mafw").label_set
+    again = Records(tmp_path / "mafw.json", labels=adjectives, on_error="skip")
+    assert [sample["emotion"] for sample in samples_of(again)] == ["happy", "contemptuous", None, None]
+
+
+def turns(*pairs):
+    return [{"from": who, "value": said} for pair in pairs for who, said in zip(("human", "gpt"), pair, strict=True)]
 
 
 @pytest.mark.parametrize("layout", ["llava", "table"])

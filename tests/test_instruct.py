@@ -20,7 +20,7 @@ from emo_llama_hf.instruct.reply_journal import Journal
 from emo_llama_hf.instruct.sampling import sample_ids
 from emo_llama_hf.instruct.writer import TransientError
 from forked import forked
-from media import encoded
+from media import clip, encoded
 
 PICTURE = encoded(Image.new("RGB", (8, 8)))
 LABELS = ["angry", "happy", "sad"]
@@ -59,13 +59,55 @@ def test_the_pipeline_s_question_is_one_of_the_phrasings():
     assert (closed_question("video", LABELS), "sad") in turns
 
 
+def test_the_paper_s_instructions(tmp_path):
+    """Word by word what the authors' pictures of their data show of an image and of a MAFW clip."""
+    (tmp_path / "faces/happy").mkdir(parents=True)
+    (tmp_path / "faces/happy/a.png").write_bytes(PICTURE)
+    (tmp_path / "mafw/data/clips").mkdir(parents=True)
+    (tmp_path / "mafw/data/clips/1.mp4").write_bytes(clip(frames=2))
+    lists = tmp_path / "mafw/split/single/no_caption/set_1"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("1.mp4 disappointment\n")
+    (lists / "test.txt").touch()
+    said = {}
+    for data, layout in (("faces", "class_folders"), ("mafw", "mafw")):
+        output = tmp_path / f"{data}.jsonl"
+        arguments = [str(tmp_path / data), "--layout", layout, "--output", str(output), "--preset", "paper"]
+        assert main(["instruct", *arguments]) == 0
+        category, conversation = map(json.loads, output.read_text().splitlines())
+        said[data] = [turn["value"] for turn in category["conversations"]]
+        answers = [turn["value"] for turn in conversation["conversations"][1::2]]
+        assert any({"faces": "happy", "mafw": "disappointed"}[data] in answer for answer in answers)
+    assert said["faces"] == [
+        "<image>\nWhat is the facial expression of the person in the image? Choose one from the following options: "
+        "{surprise, fear, disgust, happiness, sadness, anger, neutral}.",
+        "happiness",
+    ]
+    assert said["mafw"] == [
+        "<video>\nWhat is the facial expression of the person in the video? Choose one from the following options: "
+        "{anger, disgust, fear, happiness, neutral, sadness, surprise, contempt, anxiety, helplessness, "
+        "disappointment}.",
+        "disappointment",
+    ]
+    assert main(["instruct", str(tmp_path / "faces"), "--output", str(tmp_path / "o"), "--preset", "poem"]) == 1
+
+
+def test_a_label_in_the_words_of_a_set():
+    words = LabelMap.from_file("common")
+    assert words.among("happy", ["anger", "Happiness"]) == "Happiness"
+    assert words.among("happiness", ["happy", "happiness"]) == "happiness"
+    assert words.among("happy", ["joy", "happiness"]) is None
+    assert words.among("happy", ["anger"]) is None
+    assert words.among("tense", ["tense", "calm"]) == "tense"
+
+
 def test_templates_pass_the_checks_for_every_label():
     checker, writer = ReplyChecker(LabelMap.from_file("common")), TemplateWriter()
     conversations = Conversations(writer, turns=4)
     for emotion in canonical_labels():
         for seed in range(20):
             record = Record(f"r{seed}", PICTURE, is_video=False, emotion=emotion)
-            request = conversations._request(record, [Image.new("RGB", (8, 8))], [emotion], seed)
+            request = conversations._request(record, emotion, [Image.new("RGB", (8, 8))], [emotion], seed)
             assert len(checker.turns(writer.write(request).text, emotion, 4)) == 4
 
 
@@ -283,6 +325,7 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
         ("faces", openai, 1, "needs --writer-model"),
         ("faces", (*openai, "--writer-model", "m", "--api-key-env", "NO_SUCH_KEY"), 1, "NO_SUCH_KEY is not set"),
         ("faces", ("--kinds", "category,poem"), 2, "poem"),
+        ("faces", ("--describe", "some/model"), 1, "set --writer to gemini or openai"),
         ("nowhere", ("--kinds", "category"), 1, "is not there"),
     ):
         assert main(["instruct", str(tmp_path / data), "--output", str(tmp_path / "o"), *settings]) == code

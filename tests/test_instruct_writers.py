@@ -3,13 +3,24 @@
 import json
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import Record, RecordError, Records
-from emo_llama_hf.instruct import CategoryQuestions, Conversations, GeminiWriter, OpenAIWriter, WriterError, instruct
-from llm_server import INPUT_TOKENS, KEY, OUTPUT_TOKENS, THOUGHT_TOKENS, Fault, LlmServer
+from emo_llama_hf.instruct import (
+    CategoryQuestions,
+    Conversations,
+    GeminiWriter,
+    OpenAIWriter,
+    Request,
+    TransformersWriter,
+    WriterError,
+    instruct,
+)
+from emo_llama_hf.processing.frame_sampling import sample_frames
+from llm_server import INPUT_TOKENS, KEY, OUTPUT_TOKENS, THOUGHT_TOKENS, Fault, LlmServer, good_reply
 from media import clip, encoded
+from tiny_llava import build_tiny_llava
 
 PICTURE = encoded(Image.new("RGB", (1000, 500), "grey"))
 PAID = (INPUT_TOKENS, OUTPUT_TOKENS + THOUGHT_TOKENS)
@@ -82,6 +93,51 @@ def test_the_model_sees_frames_of_a_clip(server, make_writer, tmp_path):
     assert "4 frames of a video" in server.calls[0].prompt
     (back,) = Records(tmp_path / "o.jsonl")
     assert back.is_video and back.source() == str(tmp_path / "c.mp4")
+
+
+def test_a_clip_is_described_once_and_the_writer_sees_its_centre(server, make_writer, tmp_path):
+    (tmp_path / "c.mp4").write_bytes(clip(frames=9))
+    records = [
+        Record("c", str(tmp_path / "c.mp4"), is_video=True, emotion="afraid", row="t:0"),
+        Record("p", PICTURE, emotion="sad", row="t:1"),
+    ]
+    server.answer = lambda prompt: (
+        "A girl\n{turns} around." if prompt.count("Describe the video") else good_reply(prompt)
+    )
+    server.faults = [Fault(text="I'm sorry, but I can't help with that."), Fault(), *[Fault(text="[]")] * 2]
+
+    def write(**settings):
+        kinds = conversations(make_writer(), max_attempts=2, describer=make_writer())
+        return instruct(records, tmp_path / "o.jsonl", conversation=kinds, concurrency=1, progress=False, **settings)
+
+    with pytest.raises(RecordError, match="t:0: no usable reply in 2 attempts, the last one: schema"):
+        write()
+    assert [call.schema is None for call in server.calls] == [True, True, False, False]
+    assert write().written == 2
+    described, *_, again, picture = server.calls
+    assert len(server.calls) == 6  # not described a second time
+    assert (len(described.pictures), len(again.pictures), len(picture.pictures)) == (4, 1, 1)
+    assert "4 frames of a video" in described.prompt and "afraid" not in described.prompt
+    assert 'like this: "A girl {turns} around."' in again.prompt and "looks afraid." in again.prompt
+    centre = sample_frames(str(tmp_path / "c.mp4"), num_frames=9).frames[4]
+    assert ImageStat.Stat(ImageChops.difference(centre, again.pictures[0])).mean < [3] * 3  # but for JPEG
+    assert "You see an image." in picture.prompt
+    tokens = (tmp_path / "o.jsonl.journal").read_text().count('"tokens"')
+    assert tokens == len(server.calls)  # each is paid for, once
+    with pytest.raises(ValueError, match="begun with other conversation"):
+        run(records, tmp_path / "o.jsonl", make_writer(), max_attempts=2)
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["EmoLlama", "Llava"])
+def test_a_model_of_this_machine_describes(tiny, tmp_path, foreign):
+    folder = str(build_tiny_llava(tmp_path) if foreign else tiny)
+    writer = TransformersWriter(folder, device="cpu", max_new_tokens=6)
+    assert writer.name == f"transformers:{folder}"
+    frames = [Image.new("RGB", (64, 64), color) for color in ("red", "white")]
+    first, same, other = (writer.write(Request(frames, True, "Describe it.", seed)) for seed in (1, 1, 2))
+    assert first == same != other
+    assert (first.input_tokens, first.output_tokens) == (0, 0)
+    assert first.text and "Describe" not in first.text
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from transformers import AutoProcessor
 
 import miniature_data
 from emo_llama_hf import EmoLlamaConfig
+from emo_llama_hf.closed_set import preset
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import LabelMap, RecordError, Records
 from emo_llama_hf.data.label_map import LABEL_FOLDER
@@ -55,6 +56,21 @@ def test_a_label_that_is_not_among_the_options_names_row_and_set(tmp_path):
         samples_of(Records(tmp_path / "own"), ["happy", "neutral"])
     with pytest.raises(RecordError, match="own has no label set"):
         samples_of(Records(tmp_path / "own"))
+
+
+def test_labels_in_other_words(tmp_path):
+    """A preset's set of each layout, a set that is given, and that of a model: emotions take their words."""
+    paper = preset("paper")
+    mafw = list(Records(miniature_data.mafw(tmp_path / "mafw"), "mafw", labels=paper))
+    assert {tuple(record.emotion_labels) for record in mafw} == {tuple(paper.label_sets["mafw"])}
+    face_folders(tmp_path / "own", 1)
+    nouns = ["happiness", "sadness", "neutral"]
+    for given in ({"labels": paper}, {"labels": nouns}, {"default_labels": nouns}):
+        for one in samples_of(Records(tmp_path / "own", **given)):
+            question, answer = question_and_answer(one)
+            assert answer in nouns and answer == one["emotion"] and answer in question
+    with pytest.raises(RecordError, match="label 'happy' is not in the label set of own, happiness"):
+        list(Records(tmp_path / "own", labels=nouns, label_map="keep"))
 
 
 def test_a_label_map_brings_two_sets_together(tmp_path):

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoProcessor, ProcessorMixin
 
+from emo_llama_hf.chat.questions import read_input
+from emo_llama_hf.closed_set import closed_prompt
 from emo_llama_hf.processing.prompts import attribute_sentence, chat_questions, check_wording, defuse, turn_of
 from media import numbered
 
@@ -65,6 +67,19 @@ def test_the_template_is_vicunas(processor):
     two[1] = turn("assistant", "happy")
     assert rendered(processor, two) == TWO_TURNS
     assert rendered(processor, two, add_generation_prompt=False) == TWO_TURNS.removesuffix("ASSISTANT:")
+
+
+def test_the_closed_question_in_a_setting_s_words(tiny, tmp_path):
+    asked = "What is it? One of {{labels}}, in the {kind}."
+    AutoProcessor.from_pretrained(tiny, closed_question=asked).save_pretrained(tmp_path)
+    processor = AutoProcessor.from_pretrained(tmp_path)
+    assert processor.prompt.closed_question == asked
+    prompt = closed_prompt(processor, "video", ["fear", "anger"])
+    assert prompt == SYSTEM + "USER: <video>\nWhat is it? One of {fear, anger}, in the video. ASSISTANT:"
+    (message,), _ = read_input({"video": "a.mp4"}, None, ["fear", "anger"], asked)
+    assert message["content"][1]["text"] == "What is it? One of {fear, anger}, in the video."
+    with pytest.raises(ValueError, match=r"`closed_question` must have \{labels\}"):
+        AutoProcessor.from_pretrained(tiny, closed_question="What is it?")
 
 
 def test_a_clip_a_system_message_and_visuals_after_text(processor):

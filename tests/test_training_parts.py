@@ -226,6 +226,8 @@ class TestDataset:
         assert samples[0]["messages"][-1]["content"] == "sad"
         assert "happy, sad, neutral" in samples[0]["messages"][0]["content"][1]["text"]
         assert attributes_of(processor, samples[0], 1) == [{"age": "20-29"}]
+        (asked,) = samples_of(records[:1], ["happy", "sad"], phrasing="Which {{labels}}?")
+        assert asked["messages"][0]["content"][1]["text"] == "Which {happy, sad}?"
         batch = EmoLlamaDataCollator(processor)(samples)
         assert batch["frame_counts"].tolist() == [1, 1]
         for row, answer in enumerate(("sad</s>", "Because.</s>")):

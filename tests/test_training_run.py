@@ -20,7 +20,9 @@ from transformers.trainer_pt_utils import AcceleratorConfig
 
 import training_run
 from emo_llama_hf import load_model
+from emo_llama_hf.closed_set import closed_prompt
 from emo_llama_hf.command_line.main import main
+from emo_llama_hf.load_model import load_processor
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training.checkpoints import last_whole_checkpoint
 from emo_llama_hf.training.trainable_parts import PARTS
@@ -418,10 +420,12 @@ class TestCommand:
             *("--output", str(tmp_path / "out"), "--model", str(tiny), "--labels", ",".join(EMOTIONS), "--use-cpu"),
             *("--eval-strategy", "steps", "--save-strategy", "steps", "--eval-steps", "2", "--save_steps", "2"),
             *("--lora-rank", "2", "--parts", "projector,face_info_mining", "--learning-rates", "projector=1e-3"),
-            *("--report-to", "none", "--disable-tqdm", "true"),
+            *("--report-to", "none", "--disable-tqdm", "true", "--closed-question", "paper"),
         ]
         assert main(["train", *arguments]) == 0
         assert "Saved in" in capsys.readouterr().out
+        prompt = closed_prompt(load_processor(str(tmp_path / "out")), "image", EMOTIONS)
+        assert f"following options: {{{', '.join(EMOTIONS)}}}." in prompt
         assert (tmp_path / "out" / "adapter_model.safetensors").exists()
         assert history(tmp_path / "out", "eval_uar")[0][0] == 2
 
@@ -434,6 +438,7 @@ class TestCommand:
             ([faces, "--model", str(tmp_path / "none")], "--model: "),
             ([faces, "--model", str(tmp_path / "empty")], "--model: "),
             ([faces, "--learning-rates", "mouth=1"], "PART=RATE"),
+            ([faces, "--closed-question", "Which?"], "--closed-question must have {labels}"),
             ([faces, "--load-best-model-at-end", "--save-strategy", "steps"], "save and eval strategy"),
         ):
             assert main(["train", *arguments, *rest]) == 1

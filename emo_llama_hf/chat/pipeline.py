@@ -250,7 +250,7 @@ class EmotionChatPipeline(Pipeline):
         sampling: dict[str, Any],
     ) -> list[Subject]:
         labels = labels or check_labels(self.model.config.emotion_labels)
-        messages, given = read_input(inputs, question, labels)
+        messages, given = read_input(inputs, question, labels, self.processor.prompt.closed_question)
         attributes = attributes if given is None else given
         if attributes is not None and attributes is not False and not isinstance(attributes, dict):
             raise InputError(
@@ -275,7 +275,7 @@ class EmotionChatPipeline(Pipeline):
                 prompt=prompt,
                 questions=questions,
                 closed_prompt=closed,
-                closed_question=closed_question(kind, labels),
+                closed_question=closed_question(kind, labels, self.processor.prompt.closed_question),
                 labels=labels,
                 attributes=attributes,
                 perceived=[None] * len(visuals),

@@ -65,14 +65,16 @@ def fetched(inputs: Any) -> Iterator[Any]:
         yield file
 
 
-def read_input(inputs: Any, question: str | None, labels: list[str]) -> tuple[list[ChatMessage], Any]:
+def read_input(
+    inputs: Any, question: str | None, labels: list[str], phrasing: str | None = None
+) -> tuple[list[ChatMessage], Any]:
     """
     Chat messages of an input of the pipeline, and the attributes that came with it.
 
     Args:
         inputs (`Any`): a picture or clip, a dict with one, or chat messages.
         question (`str`, *optional*): asked where the input itself asks nothing; by default the closed question.
-        labels (`list[str]`): of the closed question.
+        labels (`list[str]`), phrasing (`str`, *optional*): of the [`closed_question`].
 
     Returns:
         `tuple[list[dict], Any]`: the messages and, unchecked, the attributes; `None` where the input has none.
@@ -102,7 +104,7 @@ def read_input(inputs: Any, question: str | None, labels: list[str]) -> tuple[li
         source, kind = inputs, "video" if is_video(inputs, "inputs") else "image"
     content: list[ChatPart] = [
         {"type": kind, kind: source},
-        {"type": "text", "text": question or closed_question(kind, labels)},
+        {"type": "text", "text": question or closed_question(kind, labels, phrasing)},
     ]
     return [{"role": "user", "content": content}], attributes
 

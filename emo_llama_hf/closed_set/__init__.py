@@ -2,9 +2,19 @@
 
 from .label_scores import check_finite, label_scores
 from .label_set import check_labels
-from .question import category_questions, closed_message, closed_prompt, closed_question
+from .question import (
+    Preset,
+    asked_labels,
+    category_questions,
+    closed_message,
+    closed_prompt,
+    closed_question,
+    preset,
+)
 
 __all__ = [
+    "Preset",
+    "asked_labels",
     "category_questions",
     "check_finite",
     "check_labels",
@@ -12,4 +22,5 @@ __all__ = [
     "closed_prompt",
     "closed_question",
     "label_scores",
+    "preset",
 ]

@@ -12,7 +12,7 @@ from ..data.record_stream import LAYOUTS
 from ..data.sample import Sample
 from ..data.samples import samples_of
 from ..input_error import InputError
-from ..load_model import load_config
+from ..load_model import load_config, load_processor
 from .data_options import DataOptions, ReadingOptions
 from .evaluate import LONGEST_ANSWER, summary
 from .options import CommaList, Dtype, Faces, Labels, Model, Output
@@ -53,8 +53,10 @@ def cross_validate(
     folder = faces or default_cache(data.path[0])
     cache = FaceCache(folder) if faces or folder.is_dir() else None
 
+    phrasing = tuning.closed_question or load_processor(model).prompt.closed_question
+
     def samples(records: list[Record]) -> list[Sample]:
-        return samples_of(records, faces=cache)
+        return samples_of(records, faces=cache, phrasing=phrasing)
 
     changing = {"resume_from_checkpoint", "logging_dir", "run_name"}
     options = {name: value for name, value in context.meta[REST].items() if name not in changing}

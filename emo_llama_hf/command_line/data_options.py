@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from ..closed_set.question import Preset
 from ..data.face_cache import FaceCache, default_cache
 from ..data.reading import Reading
 from ..data.record import Record
@@ -49,13 +50,16 @@ class DataOptions:
         return " ".join(word for word in (self.layout, names, self.split) if word)
 
     def records(
-        self, labels: Sequence[str] | None = None, default_labels: Sequence[str] | None = None, **settings: Any
+        self,
+        labels: Sequence[str] | Preset | None = None,
+        default_labels: Sequence[str] | None = None,
+        **settings: Any,
     ) -> list[Records]:
         """
         The data sets that the options name.
 
         Args:
-            labels, default_labels (`list[str]`, *optional*): see [`Records`].
+            labels, default_labels (*optional*): see [`Records`].
             settings: of the layout, beside those of --data-option.
 
         Raises:
@@ -85,6 +89,7 @@ class DataOptions:
         labels: Sequence[str] | None,
         default_labels: Sequence[str],
         faces: Path | None = None,
+        phrasing: str | None = None,
         **settings: Any,
     ) -> list[Sample]:
         """
@@ -94,6 +99,7 @@ class DataOptions:
             labels (`list[str]`, *optional*): label set of the closed question, instead of the data's own.
             default_labels (`list[str]`): label set where the data have none.
             faces (`Path`, *optional*): folder of the prepared faces; by default the one beside the data, if there.
+            phrasing (`str`, *optional*): see [`closed_question`].
             settings: see [`DataOptions.records`].
 
         Raises:
@@ -105,7 +111,8 @@ class DataOptions:
         data = self.records(labels, default_labels, **settings)
         for records, own in zip(data, with_unique_ids(data), strict=True):
             folder = faces or default_cache(records.path)
-            samples += samples_of(own, faces=FaceCache(folder) if faces or folder.is_dir() else None)
+            cache = FaceCache(folder) if faces or folder.is_dir() else None
+            samples += samples_of(own, faces=cache, phrasing=phrasing)
         return samples
 
 

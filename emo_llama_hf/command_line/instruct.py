@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..closed_set.question import preset as find_preset
 from ..data.label_map import LabelMap
 from ..data.record import Record
 from ..input_error import InputError
@@ -21,6 +22,7 @@ from ..instruct.instruct import instruct as write_instructions
 from ..instruct.openai_writer import OpenAIWriter
 from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
+from ..instruct.transformers_writer import TransformersWriter
 from ..instruct.writer import Writer
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..whole_file import remove_unfinished, write_text
@@ -46,6 +48,15 @@ class WriterOptions:
     ] = None
     temperature: Annotated[float, typer.Option(metavar="T", help="of the model's sampling")] = 0.9
     timeout: Annotated[float, typer.Option(metavar="S", help="seconds to wait for a reply")] = 120.0
+    describe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M",
+            help="who describes clips, so that the writer sees the description and the centre frame: folder or hub id "
+            "of a model, gemini:NAME or openai:NAME",
+        ),
+    ] = None
+    describe_url: Annotated[str | None, typer.Option(metavar="URL", help="its endpoint")] = None
 
     def make(self) -> Writer:
         """
@@ -65,14 +76,29 @@ class WriterOptions:
             key = os.environ.get(self.api_key_env)
             if not key:
                 raise InputError(f"`api_key_env`: the environment variable {self.api_key_env} is not set.")
-        kind = GeminiWriter if self.writer == "gemini" else OpenAIWriter
-        return kind(
-            self.writer_model,
-            base_url=self.base_url,
-            api_key=key,
-            temperature=self.temperature,
-            timeout=self.timeout,
-        )
+        return self._provider(self.writer, self.writer_model, self.base_url, key)
+
+    def make_describer(self) -> Writer | None:
+        """
+        Who describes clips, if somebody does.
+
+        Raises:
+            `InputError`: see [`TransformersWriter`]; or the writer reads no descriptions.
+            `MissingPackageError`: the provider's package is not installed.
+            `WriterError`: see the writers.
+        """
+        if self.describe is None:
+            return None
+        if self.writer == "template":
+            raise InputError("`describe` is for writers that read descriptions: set `writer` to gemini or openai.")
+        provider, _, name = self.describe.partition(":")
+        if provider in ("gemini", "openai") and name:
+            return self._provider(provider, name, self.describe_url)
+        return TransformersWriter(self.describe, temperature=self.temperature)
+
+    def _provider(self, provider: str, model: str, base_url: str | None, key: str | None = None) -> Writer:
+        kind = GeminiWriter if provider == "gemini" else OpenAIWriter
+        return kind(model, base_url=base_url, api_key=key, temperature=self.temperature, timeout=self.timeout)
 
 
 def instruct(
@@ -80,6 +106,12 @@ def instruct(
     output: Output,
     writer: WriterOptions,
     labels: Labels = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P", help="ask for categories in the words of a preset: paper (default: in many of our own)"
+        ),
+    ] = None,
     kinds: Annotated[
         CommaList | None,
         typer.Option(parser=comma_list, metavar="a,b", help="category, conversation or both (default: both)"),
@@ -109,7 +141,8 @@ def instruct(
     wanted = kinds or KINDS
     if not set(wanted) <= set(KINDS):
         raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, got {','.join(wanted)!r}", param_hint="--kinds")
-    records = data.records(labels, EmoLlamaConfig().emotion_labels)
+    asked = None if preset is None else find_preset(preset)
+    records = data.records(labels or asked, EmoLlamaConfig().emotion_labels)
     chosen: Iterable[Record] = chain.from_iterable(with_unique_ids(records))
     if per_emotion is not None:
         ids = sample_ids(chosen, seed, per_emotion)
@@ -125,11 +158,12 @@ def instruct(
             max_attempts=max_attempts,
             max_retries=max_retries,
             requests_per_minute=requests_per_minute,
+            describer=writer.make_describer(),
         )
     report = write_instructions(
         chosen,
         output,
-        category=CategoryQuestions(questions_per_record) if "category" in wanted else None,
+        category=CategoryQuestions(questions_per_record, asked and [asked.question]) if "category" in wanted else None,
         conversation=conversation,
         labels=labels,
         seed=seed,

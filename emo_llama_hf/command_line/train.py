@@ -11,7 +11,7 @@ from transformers import HfArgumentParser
 from typer.core import TyperCommand
 
 from ..input_error import InputError
-from ..load_model import load_config
+from ..load_model import load_config, load_processor
 from .data_options import DataOptions, ReadingOptions
 from .options import Dtype, Faces, Labels, Model, Output, comma_list
 
@@ -118,10 +118,12 @@ def train(
 
     arguments, tuning = chosen(context, output, reading, model=model, dtype=dtype, emotion_labels=labels)
     default_labels = load_config(model, base=tuning.base).emotion_labels
-    train_samples, eval_samples, eval_name = data.samples(labels, default_labels, faces), None, None
+    phrasing = tuning.closed_question or load_processor(model).prompt.closed_question
+    train_samples, eval_samples, eval_name = data.samples(labels, default_labels, faces, phrasing), None, None
     if eval_data or eval_split is not None:
         evaluated = replace(data, path=eval_data or data.path, split=eval_split)
-        eval_samples = evaluated.samples(labels, default_labels, eval_faces or (None if eval_data else faces))
+        eval_faces = eval_faces or (None if eval_data else faces)
+        eval_samples = evaluated.samples(labels, default_labels, eval_faces, phrasing)
         eval_name = evaluated.name
     trainer = fine_tune(arguments, tuning, train_samples, eval_samples, data.name, eval_name)
     if trainer.is_world_process_zero():

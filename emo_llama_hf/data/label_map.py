@@ -89,14 +89,41 @@ class LabelMap:
     def __contains__(self, label: str) -> bool:
         return _key(label) in self._labels
 
-    def words(self, meaning: str) -> set[str]:
+    def canonical(self, label: str) -> str:
+        """
+        The canonical label, or the label itself where the map has none for it.
+
+        Args:
+            label (`str`): in any words.
+        """
+        return self._labels.get(_key(label)) or label
+
+    def words(self, label: str) -> set[str]:
         """
         Every way to write a label, itself included, in lower case.
 
         Args:
-            meaning (`str`): the canonical label.
+            label (`str`): canonical, or in other words.
         """
-        return {_key(meaning)} | {label for label, other in self._labels.items() if other == meaning}
+        meaning = self.canonical(label)
+        return {_key(label), _key(meaning)} | {word for word, other in self._labels.items() if other == meaning}
+
+    def among(self, label: str, labels: Sequence[str]) -> str | None:
+        """
+        A label in the words of a label set: `"happiness"` where that is the set's word for `"happy"`.
+
+        Args:
+            label (`str`): canonical, or in other words.
+            labels (`Sequence[str]`): the label set.
+
+        Returns:
+            `str`, *optional*: itself if the set has it; `None` if nothing in the set means the same, or several do.
+        """
+        if label in labels:
+            return label
+        words = self.words(label)
+        same = [other for other in labels if _key(other) in words]
+        return same[0] if len(same) == 1 else None
 
 
 def _key(label: str) -> str:

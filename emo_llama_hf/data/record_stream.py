@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_type_hints
 from huggingface_hub.dataclasses import type_validator
 
 from ..closed_set.label_set import check_labels
+from ..closed_set.question import Preset
 from ..input_error import InputError
 from ..processing.setting_checks import shown
 from .label_map import KEEP, LabelMap
@@ -95,9 +96,12 @@ class Records:
         label_map (`str`, `Path` or `LabelMap`, *optional*):
             What the labels mean: a JSON file or the name of one in `labels/`; by default the layout's own; `"keep"`
             leaves them as they are.
-        labels (`list[str]`, *optional*):
-            Label set of every record; by default what its row names, or else what the label map names.
-        default_labels (`list[str]`, *optional*): label set of records whose data have none of their own.
+        labels (`list[str]` or [`Preset`], *optional*):
+            Label set of every record, or the preset whose one it is; by default what its row names, or else what the
+            label map names. Emotions take its words (`happiness` for `happy`, see `labels/common.json`) unless
+            `label_map` is `"keep"`.
+        default_labels (`list[str]`, *optional*):
+            Label set of records whose data have none of their own; emotions take its words too.
         name (`str`, *optional*): of the data set, for messages and reports; by default that of its file or folder.
         on_error (`str`, *optional*, defaults to `"raise"`):
             `"raise"` a [`RecordError`] for a row that cannot be read, whose label is unknown or not in the set, or
@@ -119,7 +123,7 @@ class Records:
         layout: str | None = None,
         split: str | None = None,
         label_map: str | Path | LabelMap | None = None,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str] | Preset | None = None,
         default_labels: Sequence[str] | None = None,
         name: str | None = None,
         on_error: str = "raise",
@@ -155,6 +159,9 @@ class Records:
             given = label_map or LAYOUTS[layout].label_map
             self.label_map = given if isinstance(given, LabelMap) else LabelMap.from_file(given)
         self._mapped = label_map is not None
+        self._words = LabelMap.from_file("common")
+        if isinstance(labels, Preset):
+            labels = labels.labels(layout)
         self.labels = None if labels is None else check_labels(labels)
         self.default_labels = None if default_labels is None else check_labels(default_labels)
         self.name = name or self.path.resolve().stem
@@ -219,7 +226,10 @@ class Records:
         if own is None and self.label_map is not None:
             own = self.label_map.label_set
         labels = self.labels or own or self.default_labels
-        item = replace(item, dataset=item.dataset or self.name, emotion_labels=labels)
+        emotion = item.emotion
+        if labels is not None and labels is not own and emotion is not None and self.label_map is not None:
+            emotion = self._words.among(emotion, labels) or emotion
+        item = replace(item, dataset=item.dataset or self.name, emotion=emotion, emotion_labels=labels)
         if labels is not None:
             item.closed_set()
         item.check_file()

@@ -41,7 +41,10 @@ class RecordVisual:
 
 
 def samples_of(
-    records: Iterable[Record], labels: Sequence[str] | None = None, faces: FaceCache | None = None
+    records: Iterable[Record],
+    labels: Sequence[str] | None = None,
+    faces: FaceCache | None = None,
+    phrasing: str | None = None,
 ) -> list[Sample]:
     """
     Samples of a data set's records; one without a conversation becomes the closed question and its label.
@@ -50,6 +53,7 @@ def samples_of(
         records (`Iterable[Record]`): from [`Records`].
         labels (`list[str]`, *optional*): label set of records whose data set has none of its own.
         faces ([`FaceCache`], *optional*): what `emo-llama prepare` found.
+        phrasing (`str`, *optional*): see [`closed_question`].
 
     Returns:
         `list[Sample]`, in the order of the records.
@@ -61,7 +65,7 @@ def samples_of(
     for record in records:
         messages, options = record.conversation, record.closed_set(labels)
         if messages is None:
-            messages = [closed_message("video" if record.is_video else "image", options)]
+            messages = [closed_message("video" if record.is_video else "image", options, phrasing)]
             if record.emotion is not None:
                 messages += [{"role": "assistant", "content": record.emotion}]
         # What the data set says of the person comes before what the face prior perceives.

@@ -32,8 +32,7 @@ class AnswerParser:
         self.labels = list(labels)
         self._words: dict[tuple[str, ...], str] = {}
         for label in labels:
-            meaning = words.meaning(label) if label in words else None
-            for way in {label, *(words.words(meaning) if meaning is not None else ())}:
+            for way in words.words(label):
                 self._words[tuple(_split(way))] = label
         for label in labels:  # the label set's own words come before another label's synonyms
             self._words[tuple(_split(label))] = label

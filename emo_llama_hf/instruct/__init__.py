@@ -7,6 +7,7 @@ from .instruct import instruct
 from .instruct_report import InstructReport
 from .openai_writer import OpenAIWriter
 from .template_writer import TemplateWriter
+from .transformers_writer import TransformersWriter
 from .writer import Reply, Request, RequestError, TransientError, Writer, WriterError
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Request",
     "RequestError",
     "TemplateWriter",
+    "TransformersWriter",
     "TransientError",
     "Writer",
     "WriterError",

@@ -1,8 +1,9 @@
 """Conversation instructions: a writer that sees the picture and knows the label, asked until its reply is usable."""
 
+import re
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_when_event_set
@@ -16,8 +17,10 @@ from ..seeds import seed_of
 from .instruct_report import InstructReport
 from .patience import RateLimit, pause
 from .reply import RejectedReply, ReplyChecker, reply_schema
-from .texts import read_text
+from .texts import read_json, read_text
 from .writer import Reply, Request, RequestError, TransientError, Writer
+
+Checked = TypeVar("Checked")
 
 
 class NoReplyError(RuntimeError):
@@ -31,7 +34,7 @@ class Conversations:
     Args:
         writer ([`Writer`]): who writes.
         turns (`int`, *optional*, defaults to 3): questions of one conversation.
-        num_frames (`int`, *optional*, defaults to 4): frames that the writer sees of a clip.
+        num_frames (`int`, *optional*, defaults to 4): frames that the writer, or else the describer, sees of a clip.
         prompt (`str`, *optional*):
             What to tell a language model, with `{shown}`, `{emotion}` and `{turns}`; by default
             `texts/conversation_prompt.txt`.
@@ -40,8 +43,11 @@ class Conversations:
         max_attempts (`int`, *optional*, defaults to 4): replies asked for, of which the first usable one is taken.
         max_retries (`int`, *optional*, defaults to 6):
             Further tries of one request while the endpoint is busy, limited or out of reach.
-        requests_per_minute (`float`, *optional*): for all threads together; no limit by default.
+        requests_per_minute (`float`, *optional*): to each writer, for all threads together; no limit by default.
         sleep (`Callable[[float], Any]`, *optional*): a stand-in for waiting between tries.
+        describer ([`Writer`], *optional*):
+            Who describes clips; the writer then sees a clip's centre frame and its description, as Gemini did when the
+            paper's instruction data were made.
 
     Attributes:
         stopped (`threading.Event`): set it to try nothing again.
@@ -61,6 +67,7 @@ class Conversations:
         max_retries: int = 6,
         requests_per_minute: float | None = None,
         sleep: Callable[[float], Any] | None = None,
+        describer: Writer | None = None,
     ) -> None:
         for name, value, least in (
             ("turns", turns, 1),
@@ -70,22 +77,58 @@ class Conversations:
         ):
             if value < least:
                 raise InputError(f"`{name}` must be at least {least}, got {value}.")
-        self._writer, self._num_turns, self._num_frames = writer, turns, num_frames
+        self._writer, self._describer = writer, describer
+        self._num_turns, self._num_frames = turns, num_frames
         self._max_attempts, self._max_retries = max_attempts, max_retries
         self.stopped = threading.Event()
         self._sleep: Callable[[float], Any] = sleep or self.stopped.wait
-        self._rate_limit = RateLimit(requests_per_minute, sleep=self._sleep)
-        self._checker = ReplyChecker(label_map or LabelMap.from_file("common"))
+        writers = {writer.name: writer} if describer is None else {writer.name: writer, describer.name: describer}
+        self._rate_limits = {name: RateLimit(requests_per_minute, sleep=self._sleep) for name in writers}
+        self._words = label_map or LabelMap.from_file("common")
+        self._checker = ReplyChecker(self._words)
         self._prompt = read_text("conversation_prompt.txt") if prompt is None else prompt
+        self._description_prompt = read_text("description_prompt.txt")
+        self._shown = read_json("shown.json")
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on."""
-        return {
+        settings = {
             "writer": self._writer.name,
             "turns": self._num_turns,
             "num_frames": self._num_frames,
             "prompt": self._prompt,
         }
+        if self._describer is not None:
+            settings |= {"describer": self._describer.name, "description_prompt": self._description_prompt}
+        return settings
+
+    def describes(self, record: Record) -> bool:
+        """
+        Whether a record is to be described before a conversation is written.
+
+        Args:
+            record ([`Record`])
+        """
+        return self._describer is not None and record.is_video
+
+    def describe(
+        self, record: Record, seed: int, report: InstructReport, on_reject: Callable[[Reply], None]
+    ) -> tuple[str, Reply]:
+        """
+        A description of a record's clip, and the reply that it comes from.
+
+        Args:
+            record ([`Record`]): which [`~Conversations.describes`] names.
+            seed, report, on_reject: see [`~Conversations.turns`], which raises the same errors.
+        """
+        frames = self._frames(record, self._num_frames)
+        prompt = _filled(self._description_prompt, shown=_filled(self._shown["frames"], count=len(frames)))
+
+        def request(attempt: int) -> Request:
+            return Request(frames, True, prompt, seed_of(seed, "description", record.id, attempt))
+
+        assert self._describer is not None
+        return self._usable(self._describer, request, self._checker.description, report, on_reject)
 
     def turns(
         self,
@@ -94,6 +137,7 @@ class Conversations:
         seed: int,
         report: InstructReport,
         on_reject: Callable[[Reply], None],
+        description: str | None = None,
     ) -> tuple[list[tuple[str, str]], Reply]:
         """
         Questions and answers about a record, and the reply that they come from.
@@ -104,46 +148,73 @@ class Conversations:
             seed (`int`): of the writer's sampling, together with the record's id.
             report ([`InstructReport`]): where requests are counted.
             on_reject (`Callable[[Reply], None]`): called with each reply that is paid for and not used.
+            description (`str`, *optional*): of a clip, of which the writer then sees the centre frame alone.
 
         Raises:
             `NoReplyError`: every reply was rejected, or the endpoint stayed out of reach.
             `RecordError`: the picture or clip cannot be read.
             `WriterError`: the writer cannot be used at all.
         """
-        frames = self._frames(record)
+        emotion = self._words.canonical(record.emotion or "")
+        labels = [self._words.canonical(label) for label in labels]
+        frames = self._frames(record, self._num_frames if description is None else 1)  # one frame is the centre one
+
+        def request(attempt: int) -> Request:
+            seed_ = seed_of(seed, "conversation", record.id, attempt)
+            return self._request(record, emotion, frames, labels, seed_, description)
+
+        def check(text: str) -> list[tuple[str, str]]:
+            return self._checker.turns(text, emotion, self._num_turns)
+
+        return self._usable(self._writer, request, check, report, on_reject)
+
+    def _usable(
+        self,
+        writer: Writer,
+        request: Callable[[int], Request],
+        check: Callable[[str], Checked],
+        report: InstructReport,
+        on_reject: Callable[[Reply], None],
+    ) -> tuple[Checked, Reply]:
+        """What is made of the first usable reply, and the reply; `request` makes one for each attempt."""
         reason = ""
         for attempt in range(self._max_attempts):
             if self.stopped.is_set():
                 raise NoReplyError("stopped")
-            request = self._request(record, frames, labels, seed_of(seed, "conversation", record.id, attempt))
-            reply = self._reply(request, report)
+            reply = self._reply(writer, request(attempt), report)
             try:
                 if reply.refusal:
                     raise RejectedReply("refusal", reply.refusal)
-                return self._checker.turns(reply.text, record.emotion or "", self._num_turns), reply
+                return check(reply.text), reply
             except RejectedReply as error:
                 reason = str(error)
                 report.reject(error.kind)
                 on_reject(reply)
         raise NoReplyError(f"no usable reply in {self._max_attempts} attempts, the last one: {reason}")
 
-    def _frames(self, record: Record) -> list[Image.Image]:
+    def _frames(self, record: Record, num_frames: int) -> list[Image.Image]:
         try:
             if record.is_video:
-                return sample_frames(record.source(), num_frames=self._num_frames).frames
+                return sample_frames(record.source(), num_frames=num_frames).frames
             return [load_image(record.visual)]
         except (OSError, ValueError) as error:
             raise RecordError(record.row, str(error)) from error
 
-    def _request(self, record: Record, frames: list[Image.Image], labels: list[str], seed: int) -> Request:
-        emotion = record.emotion or ""
-        shown = f"{len(frames)} frames of a video, in time order" if record.is_video else "an image"
-        prompt = self._prompt
-        for name, value in (("{shown}", shown), ("{emotion}", emotion), ("{turns}", str(self._num_turns))):
-            prompt = prompt.replace(name, value)  # not `format`: a prompt may show JSON
-        return Request(frames, record.is_video, emotion, self._num_turns, prompt, reply_schema(labels), seed)
+    def _request(
+        self,
+        record: Record,
+        emotion: str,
+        frames: list[Image.Image],
+        labels: list[str],
+        seed: int,
+        description: str | None = None,
+    ) -> Request:
+        way = "image" if not record.is_video else "frames" if description is None else "described"
+        shown = _filled(self._shown[way], count=len(frames), description=description)
+        prompt = _filled(self._prompt, shown=shown, emotion=emotion, turns=self._num_turns)
+        return Request(frames, record.is_video, prompt, seed, emotion, self._num_turns, reply_schema(labels))
 
-    def _reply(self, request: Request, report: InstructReport) -> Reply:
+    def _reply(self, writer: Writer, request: Request, report: InstructReport) -> Reply:
         tries = Retrying(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_attempt(self._max_retries + 1) | stop_when_event_set(self.stopped),
@@ -153,9 +224,9 @@ class Conversations:
         )
 
         def write() -> Reply:
-            self._rate_limit.wait()
+            self._rate_limits[writer.name].wait()
             report.count(requests=1, retries=int(tries.statistics["attempt_number"] > 1))
-            return self._writer.write(request)
+            return writer.write(request)
 
         try:
             return tries(write)
@@ -163,3 +234,8 @@ class Conversations:
             raise NoReplyError(str(error)) from error
         except TransientError as error:
             raise NoReplyError(f"gave up after {tries.statistics['attempt_number']} tries: {error}") from error
+
+
+def _filled(text: str, **values: object) -> str:
+    """A text with values in place of `{name}`; not `format`, since a prompt may show JSON."""
+    return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), text)

@@ -59,7 +59,7 @@ class GeminiWriter:
         config = types.GenerateContentConfig(
             temperature=self._temperature,
             seed=request.seed,
-            response_mime_type="application/json",
+            response_mime_type=None if request.schema is None else "application/json",
             response_json_schema=request.schema,
         )
         try:

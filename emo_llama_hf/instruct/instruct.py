@@ -49,6 +49,7 @@ def instruct(
         conversation ([`Conversations`], *optional*): who writes conversations, and how; none of these by default.
         labels (`list[str]`, *optional*):
             Label set of the questions about records whose data set has none; `EmoLlamaConfig`'s by default.
+            Conversations use the canonical labels, which fit into a sentence.
         seed (`int`, *optional*, defaults to 0):
             Decides phrasings and the writer's sampling, for each record by its id.
         concurrency (`int`, *optional*, defaults to 4): records worked on at a time.
@@ -182,7 +183,14 @@ class _Run:
             def paid(reply: Reply) -> None:
                 self.journal.add({"id": record.id, "tokens": [reply.input_tokens, reply.output_tokens]})
 
-            turns, reply = self.conversation.turns(record, labels, self.seed, self.report, paid)
+            description = None
+            if self.conversation.describes(record):
+                description = self.journal.description(record.id)
+                if description is None:
+                    description, reply = self.conversation.describe(record, self.seed, self.report, paid)
+                    used = [reply.input_tokens, reply.output_tokens]
+                    self.journal.add({"id": record.id, "tokens": used, "description": description})
+            turns, reply = self.conversation.turns(record, labels, self.seed, self.report, paid, description)
             items.append(llava_item(record, f"{record.id}#conversation", turns, labels, self.output))
             tokens = (reply.input_tokens, reply.output_tokens)
         self.journal.add({"id": record.id, "tokens": list(tokens), "items": items})

@@ -1,6 +1,7 @@
 """Conversations by any endpoint that speaks OpenAI's chat completions, through the `openai` package."""
 
 import base64
+from typing import Any
 
 from ..missing_package import MissingPackageError
 from .writer import Reply, Request, TransientError, WriterError, error_of_status, seconds
@@ -59,14 +60,17 @@ class OpenAIWriter:
             for jpeg in request.jpegs()
         ]
         content = [*pictures, {"type": "text", "text": request.prompt}]
-        schema = {"name": "conversation", "schema": request.schema, "strict": True}
+        form: dict[str, Any] = {}
+        if request.schema is not None:
+            schema = {"name": "conversation", "schema": request.schema, "strict": True}
+            form["response_format"] = {"type": "json_schema", "json_schema": schema}
         try:
             completion = self._client.chat.completions.create(
                 model=self._model,
                 messages=[{"role": "user", "content": content}],
-                response_format={"type": "json_schema", "json_schema": schema},
                 temperature=self._temperature,
                 seed=request.seed,
+                **form,
             )
         except self._openai.APIStatusError as error:
             retry_after = seconds(error.response.headers.get("retry-after"))

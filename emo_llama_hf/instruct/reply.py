@@ -91,6 +91,23 @@ class ReplyChecker:
         self._refusals = _any_of(read_json("refusals.json")["patterns"])
         self._annotation = _any_of(read_json("annotation_words.json")["patterns"])
 
+    def description(self, text: str) -> str:
+        """
+        A description of a clip, on one line.
+
+        Args:
+            text (`str`): the reply.
+
+        Raises:
+            `RejectedReply`: empty, or a refusal.
+        """
+        description = " ".join(text.split())
+        if not description:
+            raise RejectedReply("empty")
+        if self._refusals.search(description):
+            raise RejectedReply("refusal", description[:200])
+        return description
+
     def turns(self, text: str, emotion: str, count: int) -> list[tuple[str, str]]:
         """
         The questions and answers of a reply.

@@ -1,6 +1,5 @@
 """What has been written so far, safe against a kill at any moment."""
 
-import json
 import os
 import threading
 from pathlib import Path
@@ -19,12 +18,14 @@ class ReplyEntry(TypedDict, total=False):
     Args:
         id (`str`): the record's.
         tokens (`list[int]`): input and output tokens that were paid for.
+        description (`str`): of the record's clip, where it was described.
         items (`list[InstructItem]`): what was written, where the record is finished.
         settings (`dict`): of the first line alone: what the others depend on.
     """
 
     id: str
     tokens: list[int]
+    description: str
     items: list[InstructItem]
     settings: dict[str, Any]
 
@@ -46,6 +47,7 @@ class Journal:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._places: dict[str, int] = {}
+        self._described: dict[str, int] = {}
         self.usage: list[int] = [0, 0]  # input and output tokens of every reply, also of rejected ones
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a+b", buffering=0)
@@ -78,7 +80,9 @@ class Journal:
         tokens, items = entry.get("tokens", [0, 0]), entry.get("items", [])
         counts = isinstance(tokens, list) and [type(count) for count in tokens] == [int, int]
         named = "settings" in entry or isinstance(entry.get("id"), str)
-        if not (counts and named and isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+        told = isinstance(entry.get("description", ""), str)
+        written = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+        if not (counts and named and told and written):
             raise InputError(f"{where} is damaged: it is no entry. {advice}")
         return entry
 
@@ -95,6 +99,8 @@ class Journal:
     def _note(self, entry: ReplyEntry, start: int) -> None:
         for index, tokens in enumerate(entry.get("tokens", (0, 0))):
             self.usage[index] += tokens
+        if "description" in entry:
+            self._described[entry["id"]] = start
         if "items" in entry:
             self._places[entry["id"]] = start
 
@@ -121,10 +127,21 @@ class Journal:
         Args:
             id (`str`): the record's.
         """
+        return self._entry(self._places[id])["items"]
+
+    def description(self, id: str) -> str | None:
+        """
+        The description of a record's clip, if it was described.
+
+        Args:
+            id (`str`): the record's.
+        """
+        return self._entry(self._described[id])["description"] if id in self._described else None
+
+    def _entry(self, start: int) -> ReplyEntry:
         with open(self.path, "rb") as file:
-            file.seek(self._places[id])
-            entry: ReplyEntry = json.loads(file.readline())
-        return entry["items"]
+            file.seek(start)
+            return self._parsed(file.readline(), start)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,4 +1,4 @@
-"""What a writer of conversations is asked, what it answers, and how it fails."""
+"""What a writer of conversations and descriptions is asked, what it answers, and how it fails."""
 
 import io
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ class Request:
     Args:
         frames (`list[PIL.Image.Image]`): the picture, or frames of the clip in time order.
         is_video (`bool`): whether it is a clip.
-        emotion (`str`): the label that the answers should give.
-        turns (`int`): questions to write.
         prompt (`str`): what to tell a language model.
-        schema (`dict`): JSON schema of the answer.
         seed (`int`): for the sampling.
+        emotion (`str`, *optional*), turns (`int`, *optional*):
+            Of a conversation: the label that the answers should give, and how many questions to write.
+        schema (`dict`, *optional*): JSON schema of the answer; free text by default.
     """
 
     frames: list[Image.Image]
     is_video: bool
-    emotion: str
-    turns: int
     prompt: str
-    schema: dict[str, Any]
     seed: int
+    emotion: str = ""
+    turns: int = 0
+    schema: dict[str, Any] | None = None
 
     def jpegs(self) -> list[bytes]:
         """The frames as JPEG files, at most `MAX_SIDE` pixels wide and high."""
@@ -51,7 +51,7 @@ class Reply:
     What a writer answers.
 
     Args:
-        text (`str`): what the writer wrote, JSON if all went well.
+        text (`str`): what the writer wrote; where there is a schema, JSON if all went well.
         input_tokens, output_tokens (`int`, *optional*, default to 0): what is billed for it.
         refusal (`str`, *optional*): why the provider let nothing be written.
     """
@@ -64,7 +64,7 @@ class Reply:
 
 class Writer(Protocol):
     """
-    Anything that writes conversations.
+    Anything that writes conversations, or descriptions of clips.
 
     Attributes:
         name (`str`): tells writers with different results apart.
@@ -74,7 +74,7 @@ class Writer(Protocol):
 
     def write(self, request: Request) -> Reply:
         """
-        Write one conversation.
+        Write one conversation or description.
 
         Args:
             request ([`Request`])

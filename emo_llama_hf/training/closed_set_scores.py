@@ -39,7 +39,7 @@ def closed_set_scores(
     inputs = processor.text_inputs(
         prompts,
         visuals,
-        questions=[closed_question(kind, labels) for kind in kinds],
+        questions=[closed_question(kind, labels, processor.prompt.closed_question) for kind in kinds],
         attributes=attributes,
         padding=True,
         padding_side="right",

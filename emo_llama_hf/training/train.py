@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -81,6 +82,9 @@ def train(
     Reading(tuning.missing_face, tuning.num_frames, tuning.full_frame_below).set_in(processor)
     check_faces([*train_samples, *(eval_samples or ())], processor)
     labels = tuning.emotion_labels or base.config.emotion_labels
+    base.config.emotion_labels = labels  # what it learns to be asked, it is asked by default
+    if tuning.closed_question is not None:
+        processor.prompt = replace(processor.prompt, closed_question=tuning.closed_question)
     augmentation, seed = Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
     dataset = EmotionDataset(train_samples, processor, augmentation, seed, emotion_labels=labels)
     eval_dataset = None if not eval_samples else EmotionDataset(eval_samples, processor, emotion_labels=labels)

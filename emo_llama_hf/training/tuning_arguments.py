@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ..closed_set.question import presets
 from ..input_error import InputError
 from ..processing.face_finder import MissingFace
 from .trainable_parts import DEFAULT_PARTS, PARTS
@@ -52,6 +53,13 @@ class TuningArguments:
     full_frame_below: float | None = field(
         default=None, metadata={"help": "longest side of a picture that is taken for a face (default: as there)"}
     )
+    closed_question: str | None = field(
+        default=None,
+        metadata={
+            "help": "its wording, with {labels} and {kind}, or the name of a preset (paper); saved with the processor "
+            "(default: the model's)"
+        },
+    )
     max_length: int | None = field(default=None, metadata={"help": "longest sample, in tokens"})
     augment: bool = field(default=False, metadata={"help": "mirror, crop, recolour and hide parts at random"})
     feature_cache: str | None = field(
@@ -67,3 +75,10 @@ class TuningArguments:
             raise InputError("`feature_cache` is for a frozen vision encoder: leave it out, or 'vision' in `parts`.")
         if self.load_in_4bit and not self.lora_rank:
             raise InputError("`load_in_4bit` weights cannot learn themselves: set `lora_rank` above 0.")
+        if self.closed_question is not None and "{labels}" not in self.closed_question:
+            if self.closed_question not in presets():
+                raise InputError(
+                    f"`closed_question` must have {{labels}}, where the label set goes, or be one of "
+                    f"{', '.join(presets())}, got {self.closed_question!r}."
+                )
+            self.closed_question = presets()[self.closed_question].question

@@ -1,4 +1,9 @@
-"""LLaVA's and FERID's way: JSON or JSON lines with `image` or `video` and `conversations`."""
+"""
+LLaVA's and LLaMA-VID's way: JSON or JSON lines with `image` or `video` and `conversations`.
+
+EMO-LLaMA's authors publish the MAFW part of their instruction data (FERID). That file was not seen when this was
+written: it is expected to be what LLaMA-VID's code reads, on which theirs builds.
+"""
 
 import json
 import os
@@ -11,6 +16,7 @@ import ijson
 
 from ...chat_message import ChatMessage, ChatPart, VisualKind
 from ...closed_set.label_set import check_labels
+from ...closed_set.question import asked_labels
 from ...input_error import InputError
 from ...json_text import UNREADABLE
 from ...processing.download import is_url
@@ -39,8 +45,10 @@ def rows(path: Path, root: str | Path | None = None) -> Iterator[Record | Record
     Rows of a file; files that it names are relative to `root`, by default its own folder.
 
     An item has `image` or `video` (a path; of a folder: its frames), `conversations` (`from` human or gpt, `value`
-    with `<image>` or `<video>` where the visual is shown), and may have `id`, `emotion`, `attributes`, `split`,
-    `dataset`, `emotion_labels` (the label set of this data set), `subject` and `face_crop`.
+    with `<image>` or `<video>` where the visual is shown; LLaMA-VID writes `<image>` for clips too), and may have
+    `id`, `emotion`, `attributes`, `split`, `dataset`, `emotion_labels` (the label set of this data set), `subject` and
+    `face_crop`. Where the first answer is an option of the paper's closed question, the options are the label set of
+    an item that names none, and the answer is the emotion of one that names neither.
 
     Args:
         path (`Path`): the file.
@@ -123,21 +131,40 @@ def _record(item: Any, row: str, root: Path, number: int) -> Record:
     ):
         if not isinstance(item.get(name), (wanted, type(None))):
             raise TypeError(f"`{name}` must be {wanted.__name__}, got {item[name]!r}")
-    turns, labels = item.get("conversations"), item.get("emotion_labels")
+    turns, emotion, labels = item.get("conversations"), item.get("emotion"), item.get("emotion_labels")
+    if labels is not None:
+        labels = check_labels(labels, "emotion_labels")
+    conversation = None if turns is None else chat_messages(turns, kind)
+    if labels is None and conversation is not None:
+        chosen, options = _chosen(conversation)
+        if chosen is not None and emotion in (None, *options):
+            emotion, labels = emotion or chosen, check_labels(options, "conversations")
     return Record(
         id=str(item.get("id", number)),
         visual=visual,
         is_video=kind == "video",
-        conversation=None if turns is None else chat_messages(turns, kind),
-        emotion=item.get("emotion"),
+        conversation=conversation,
+        emotion=emotion,
         attributes=item.get("attributes"),
         split=item.get("split"),
         dataset=item.get("dataset") or "",
         subject=item.get("subject"),
         face_crop=bool(item.get("face_crop")),
-        emotion_labels=None if labels is None else check_labels(labels, "emotion_labels"),
+        emotion_labels=labels,
         row=row,
     )
+
+
+def _chosen(conversation: list[ChatMessage]) -> tuple[str | None, list[str]]:
+    """The option that the first answer names alone, and all, if a closed question was asked that lists options."""
+
+    def said(role: str) -> str:
+        content = next(message["content"] for message in conversation if message["role"] == role)
+        return content if isinstance(content, str) else str(content[-1]["text"])
+
+    options = asked_labels(said("user")) or []
+    answer = said("assistant").removesuffix(".").casefold()
+    return next((label for label in options if label.casefold() == answer), None), options
 
 
 def chat_messages(turns: object, kind: VisualKind) -> list[ChatMessage]:

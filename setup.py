@@ -73,6 +73,8 @@ setup(
             "closed_set/*.json",
             "data/labels/*",
             "instruct/texts/*",
+            "plan/*.json",
+            "plan/shapes/*.json",
         ]
     },
     install_requires=[

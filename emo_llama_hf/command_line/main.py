@@ -19,6 +19,7 @@ from .convert import convert
 from .evaluate import evaluate
 from .info import info
 from .instruct import instruct
+from .plan import plan
 from .prepare import prepare
 from .train import TrainCommand, train
 
@@ -27,7 +28,7 @@ EXPECTED = (InputError, UnreadableMediaError, MissingPackageError, WriterError, 
 INTERRUPTED = 130
 
 app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-COMMANDS: tuple[Callable[..., int], ...] = (analyze, chat, info, prepare, instruct, train, evaluate, convert)
+COMMANDS: tuple[Callable[..., int], ...] = (analyze, chat, info, prepare, instruct, plan, train, evaluate, convert)
 for function in COMMANDS:
     app.command(cls=TrainCommand if function is train else None)(command(function))
 

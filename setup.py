@@ -72,6 +72,8 @@ setup(
             "closed_set/*.json",
             "data/labels/*",
             "instruct/texts/*",
+            "plan/*.json",
+            "plan/shapes/*.json",
         ]
     },
     install_requires=[

@@ -32,6 +32,7 @@ def test_the_commands():
         "info",
         "prepare",
         "instruct",
+        "plan",
         "train",
         "evaluate",
         "cross-validate",

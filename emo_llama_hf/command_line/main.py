@@ -20,7 +20,20 @@ from .cross_validate import cross_validate
 from .evaluate import evaluate
 from .info import info
 from .instruct import instruct
-from .merge import merge
+
+COMMANDS: tuple[Callable[..., int], ...] = (
+    analyze,
+    chat,
+    info,
+    prepare,
+    instruct,
+    plan,
+    train,
+    evaluate,
+    cross_validate,
+    merge,
+    convert,
+)
 from .prepare import prepare
 from .train import TrainCommand, train
 
@@ -35,6 +48,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     info,
     prepare,
     instruct,
+    plan,
     train,
     evaluate,
     cross_validate,

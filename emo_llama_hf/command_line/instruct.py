@@ -142,6 +142,7 @@ def instruct(
     if not set(wanted) <= set(KINDS):
         raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, got {','.join(wanted)!r}", param_hint="--kinds")
     asked = None if preset is None else find_preset(preset)
+    questions = None if asked is None else [asked.question]
     records = data.records(labels or asked, EmoLlamaConfig().emotion_labels)
     chosen: Iterable[Record] = chain.from_iterable(with_unique_ids(records))
     if per_emotion is not None:
@@ -163,7 +164,7 @@ def instruct(
     report = write_instructions(
         chosen,
         output,
-        category=CategoryQuestions(questions_per_record, asked and [asked.question]) if "category" in wanted else None,
+        category=CategoryQuestions(questions_per_record, questions) if "category" in wanted else None,
         conversation=conversation,
         labels=labels,
         seed=seed,

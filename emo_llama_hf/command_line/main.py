@@ -20,20 +20,8 @@ from .cross_validate import cross_validate
 from .evaluate import evaluate
 from .info import info
 from .instruct import instruct
-
-COMMANDS: tuple[Callable[..., int], ...] = (
-    analyze,
-    chat,
-    info,
-    prepare,
-    instruct,
-    plan,
-    train,
-    evaluate,
-    cross_validate,
-    merge,
-    convert,
-)
+from .merge import merge
+from .plan import plan
 from .prepare import prepare
 from .train import TrainCommand, train
 

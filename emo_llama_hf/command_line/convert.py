@@ -15,7 +15,7 @@ from ..conversion.llama_vid_files import LlamaVidSource
 from ..conversion.llama_vid_import import import_llama_vid
 from ..conversion.local_files import local_folder
 from ..conversion.write_settings import WriteSettings
-from .options import Dtype, Output, PushToHub
+from .options import Base, Dtype, Output, PushToHub
 
 
 def convert(
@@ -28,10 +28,7 @@ def convert(
     ],
     output: Output,
     to: Annotated[Literal["emo-llama", "llama-vid"], typer.Option(help="format to write")] = "emo-llama",
-    base: Annotated[
-        str | None,
-        typer.Option(metavar="M", help="model that a stage-1 mm_projector.bin or a LoRA adapter was trained on"),
-    ] = None,
+    base: Base = None,
     vision: Annotated[
         str | None,
         typer.Option(metavar="F", help="LAVIS' eva_vit_g.pth (default: beside SOURCE); 'checkpoint': SOURCE's copy"),

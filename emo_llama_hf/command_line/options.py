@@ -91,7 +91,7 @@ MissingFaceOption: TypeAlias = Annotated[
     ),
 ]
 NumFrames: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="frames of a clip (default: the model's; instruct 4)")
+    int | None, typer.Option(min=1, metavar="N", help="frames of a clip (default: the model's; instruct 4, plan 8)")
 ]
 FullFrameBelow: TypeAlias = Annotated[
     float | None,

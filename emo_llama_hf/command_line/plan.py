@@ -9,10 +9,12 @@ import typer
 from ..data.record_stream import Records
 from ..input_error import InputError
 from ..plan.gpus import GIB, UTILIZATION, gpus
-from .options import Layout, Split
+from .options import BatchSize, Layout, Model, NumFrames, Split
 
 if TYPE_CHECKING:
     from ..plan.plan import Plan
+
+FRAMES = 8  # of a clip
 
 
 def plan(
@@ -21,17 +23,14 @@ def plan(
     ] = None,
     layout: Layout = None,
     split: Split = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="M", help="folder or hub id, or 7b or 13b: LLaMA-VID's sizes (default: our own)"),
-    ] = None,
+    model: Model = None,
     method: Annotated[Literal["lora", "qlora", "full"], typer.Option(help="how the language model learns")] = "lora",
     images: Annotated[int, typer.Option(min=0, metavar="N", help="pictures, beside those of DATA")] = 0,
     videos: Annotated[int, typer.Option(min=0, metavar="N", help="clips, beside those of DATA")] = 0,
     epochs: Annotated[float, typer.Option(metavar="N", help="passes over the data")] = 1.0,
-    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="samples a GPU and step")] = 1,
+    batch_size: BatchSize = 1,
     accumulation: Annotated[int, typer.Option(min=1, metavar="N", help="steps for one of the optimizer")] = 16,
-    num_frames: Annotated[int, typer.Option(min=1, metavar="N", help="frames of a clip")] = 8,
+    num_frames: NumFrames = None,
     text_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="of a sample, without visual tokens")] = 160,
     checkpointing: Annotated[bool, typer.Option(help="gradient checkpointing")] = True,
     gpu: Annotated[str | None, typer.Option(metavar="NAME", help=f"for hours: {', '.join(gpus())}")] = None,
@@ -40,7 +39,10 @@ def plan(
         float, typer.Option(metavar="U", help="part of the GPU's dense operations that is reached")
     ] = UTILIZATION,
 ) -> int:
-    """Estimate what training would cost: memory, steps and hours. No weights are read, and nothing is computed."""
+    """Estimate what training would cost: memory, steps and hours. No weights are read, and nothing is computed.
+
+    `--model` may also be 7b or 13b: LLaMA-VID's sizes.
+    """
     # They take seconds to import, which the other commands need not wait for.
     from ..plan.plan import plan as make_plan
     from ..plan.shapes import plan_config
@@ -58,7 +60,7 @@ def plan(
         epochs,
         batch_size,
         accumulation,
-        num_frames,
+        num_frames or FRAMES,
         text_tokens,
         checkpointing,
         gpu,

@@ -25,7 +25,7 @@ Model: TypeAlias = Annotated[
 ]
 Base: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="M", help="folder or hub id of the model that an adapter or a projector is for (default: as it says)"),
+    typer.Option(metavar="M", help="folder or hub id of what an adapter or a projector is for (default: as it says)"),
 ]
 Device: TypeAlias = Annotated[
     str | None, typer.Option(metavar="D", help="cpu, cuda, cuda:1, ... (default: the first accelerator)")

@@ -513,7 +513,7 @@ def _given(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
+    return value is None or isinstance(value, (bool, int, float, str, bytes, list, tuple, dict))
 
 
 def _without(inputs: Mapping[str, Value], *names: str) -> dict[str, Value]:

@@ -140,7 +140,7 @@ def _rgb(image: Image.Image, argument: str) -> Image.Image:
     elif image.mode.startswith("I;16") or image.mode == "F":
         levels, hidden = np.asarray(image), image.info.get("transparency")
         image = _image_from_array(levels, argument)
-        if hidden is not None:  # a level of 16 bits
+        if isinstance(hidden, int):  # a level of 16 bits
             image.putalpha(Image.fromarray(levels != hidden))
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")

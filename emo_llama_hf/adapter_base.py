@@ -4,8 +4,11 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from peft import PeftConfig
 from transformers.dynamic_module_utils import custom_object_save
@@ -19,6 +22,7 @@ from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from .whole_file import whole_file, write_text
 
 BESIDE = "."  # named as the base by an adapter that has it in its own folder
+FILES = (CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME)  # that make the package's own checkpoint a base
 _SNAPSHOT = re.compile(r"models--(?P<owner>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})/?$")
 
 
@@ -57,6 +61,17 @@ class AdapterBase:
         """Its hub id, if it has one."""
         return None if self.name == BESIDE or os.path.isabs(self.name) else self.name
 
+    @contextmanager
+    def alone(self) -> Iterator[str]:
+        """A name to load it by without an adapter in its own folder, which transformers would load along."""
+        if find_adapter_config_file(self.name) is None:
+            yield self.name
+            return
+        with TemporaryDirectory() as folder:
+            for file in FILES:
+                os.symlink(os.path.abspath(cached_file(self.name, file, revision=self.revision)), Path(folder) / file)
+            yield folder
+
     def record(self, folder: Path, model: EmoLlamaForConditionalGeneration, repo_id: str | None = None) -> None:
         """
         Let a saved adapter name its base. Next to it goes the package's own checkpoint if that is the base: it is
@@ -72,7 +87,7 @@ class AdapterBase:
         name = self.name
         if name == BESIDE:
             name = repo_id or BESIDE
-            for file in (CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME):
+            for file in FILES:
                 with whole_file(folder / file) as unfinished:
                     shutil.copyfile(Path(default_model()) / file, unfinished)
             for module in (model, model.model):

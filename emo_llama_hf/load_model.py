@@ -1,7 +1,7 @@
 """The one way to open a model: a folder, a hub id or an adapter, on any device, in any type or quantized."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -30,9 +30,6 @@ from .processing.processing_emo_llama import EmoLlamaProcessor
 # Modules of an EmoLlama that are small, or learn, and so are never quantized. Names are matched from their beginning.
 PARTS = ("vision_model", "qformer", "visual_tokens", "face_prior", "face_info_mining")
 NEVER_QUANTIZED = [*(f"model.{part}" for part in PARTS), "lm_head"]
-
-# Where transformers is told to look for an adapter when it is the base beside one that is to be loaded alone.
-NO_ADAPTER = "no_adapter"
 
 
 def load_model(
@@ -166,9 +163,8 @@ def load_weights(
     """
     kwargs.setdefault("trust_remote_code", _trust(any_type))
     found = find_base(name, base)
-    if found is not None:
-        kwargs["adapter_kwargs"] = {"subfolder": NO_ADAPTER}
-        kwargs |= {"revision": found.revision} if found.revision is not None else {}
+    if found is not None and found.revision is not None:
+        kwargs["revision"] = found.revision
     config = config or _config(name, base, trust_remote_code=kwargs["trust_remote_code"])
     if not any_type:
         _checked(name, config)
@@ -177,9 +173,11 @@ def load_weights(
     if isinstance(config, EmoLlamaConfig):
         kwargs["ignore_mismatched_sizes"] = True  # they are in the report, and refused with all others
     whole = name if found is None else found.name
-    model, report = AutoModelForImageTextToText.from_pretrained(
-        whole, config=config, output_loading_info=True, **kwargs
-    )
+    with nullcontext(name) if found is None else found.alone() as source:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source, config=config, output_loading_info=True, **kwargs
+        )
+    model.name_or_path = whole
     problem = loading_problem(report) if isinstance(config, EmoLlamaConfig) else None
     if problem is not None:
         raise InputError(f"`model`: {whole!r} cannot be loaded: {problem}.")

@@ -463,7 +463,8 @@ class EmoLlamaProcessor(ProcessorMixin):
     ) -> list[Any]:
         settings = processor_dict or {}
         name, subfolder = pretrained_model_name_or_path, kwargs.pop("subfolder", "")
-        kwargs = {key: value for key, value in kwargs.items() if key not in FLAT and key not in PARTS}
+        # With a commit, which pipelines give up to transformers 5.17, the hub's subfolders are not found.
+        kwargs = {key: value for key, value in kwargs.items() if key not in {*FLAT, *PARTS, "_commit_hash"}}
         tokenizers = []
         for part in ("tokenizer", "qformer_tokenizer"):
             with refused(part):

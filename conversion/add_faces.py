@@ -1,9 +1,11 @@
 """A face prior and a face detector, added to a converted model that has none."""
 
 from pathlib import Path
+from typing import cast
 
 from transformers import GenerationConfig
 
+from ..load_model import load_config, load_processor
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .checkpoint_files import read_checkpoint, weight_files
@@ -36,7 +38,7 @@ def add_faces(source: str | Path, output: str | Path, faces: FaceSources, *, set
         `FileNotFoundError`, `FileExistsError`: of a source file, of `output`.
     """
     folder = converted_folder(source)
-    config = EmoLlamaConfig.from_pretrained(folder)
+    config = cast(EmoLlamaConfig, load_config(str(folder)))
     if config.face_config is not None:
         raise ConversionError(f"{source} has a face prior already.")
     prior = faces.read_prior()
@@ -45,7 +47,7 @@ def add_faces(source: str | Path, output: str | Path, faces: FaceSources, *, set
     planner = Planner(read_checkpoint(weight_files(folder)), f"the model in {folder}")
     for name in planner.source:
         planner.add(name, name)
-    processor = EmoLlamaProcessor.from_pretrained(folder)
+    processor = cast(EmoLlamaProcessor, load_processor(str(folder)))
     processor.faces.detector = faces.read_detector()
     converted = ConvertedModel(
         model,

@@ -177,7 +177,11 @@ class CheckpointFile:
         if not isinstance(content, dict):
             where = f"entry {self.key!r}" if self.key else "dict"
             raise ConversionError(f"{self.path} has no {where} of tensors: is it the right file?")
-        return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+        tensors = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+        for name, tensor in tensors.items():
+            if tensor.layout is not torch.strided:
+                raise ConversionError(f"{self.path} has `{name}`, a tensor of layout {tensor.layout}: make it dense.")
+        return tensors
 
 
 @dataclass(frozen=True)

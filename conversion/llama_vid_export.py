@@ -4,7 +4,7 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from transformers import BertTokenizer
 from transformers.utils import logging
 
+from ..load_model import load_config, load_processor
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .checkpoint_files import SourceTensor, read_checkpoint, weight_files
@@ -53,7 +54,7 @@ def export_llama_vid(source: str | Path, output: str | Path, *, settings: WriteS
     if settings.dtype is not None:
         raise ConversionError("LLaMA-VID's format keeps the types of the weights: leave `dtype` out.")
     folder = converted_folder(source)
-    config = EmoLlamaConfig.from_pretrained(folder)
+    config = cast(EmoLlamaConfig, load_config(str(folder)))
     origin = Provenance.of_converted(folder)
     kept = origin.files.get("config.json")
     original_config = llama_vid_config(config) if kept is None else read_json(kept)
@@ -67,7 +68,7 @@ def export_llama_vid(source: str | Path, output: str | Path, *, settings: WriteS
             text = json.dumps(original_config, indent=2) + "\n"
             (unfinished / "config.json").write_text(text, encoding="utf-8")
             origin.copy_files(unfinished)
-            processor = EmoLlamaProcessor.from_pretrained(folder)
+            processor = cast(EmoLlamaProcessor, load_processor(str(folder)))
             _write_vocabulary(processor.qformer_tokenizer, unfinished / BERT)
             if "tokenizer_config.json" not in origin.files:
                 processor.tokenizer.save_pretrained(unfinished)

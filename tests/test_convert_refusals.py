@@ -354,3 +354,24 @@ def test_files_of_wrong_values_are_refused_in_a_sentence(source, tmp_path, name,
     with pytest.raises(ConversionError, match="tokenizer" if "token" in name else name):
         import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_nothing_left(tmp_path)
+
+
+def test_a_tensor_that_is_not_dense_is_named(source, tmp_path):
+    edit_shard(source, 2, lambda tensors: tensors.update({NORM: torch.ones(64).to_sparse()}))
+    with pytest.raises(ConversionError, match=r"model\.norm\.weight.*make it dense"):
+        import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("config.json", {"num_query_tokens": "x"}), ("processor_config.json", {"image_processor": [1]})],
+)
+def test_damaged_settings_of_a_converted_folder_are_told_in_a_line(tmp_path, capsys, name, settings):
+    folder = tmp_path / "plain"
+    import_llama_vid(LlamaVidSource(FIXTURES / "llama_vid" / "b_grid"), folder, settings=QUIET)
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(content | settings))
+    assert main(["convert", str(folder), "--to", "llama-vid", "--output", str(tmp_path / "out")]) == 1
+    assert "cannot be loaded" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

@@ -178,7 +178,7 @@ def cases(draw: st.DrawFn, cheap: bool = False) -> Case:
             except DownloadError as error:
                 raise ValueError(f"`url` could not be fetched: {error}") from error  # as whoever asked says it
             finally:
-                if time.monotonic() - start > LIMITS["max_seconds"] + 5:
+                if time.monotonic() - start > LIMITS["max_seconds"] + 15:  # others may have the cores
                     raise WrongAnswer("longer than `max_seconds`")
 
     return Case(f"{form[:80]} private={private} to {entry}, which says {change}", ask)

@@ -101,6 +101,8 @@ def read_original(source: LlamaVidSource) -> OriginalCheckpoint:
     for name in TEXT_SETTINGS:
         if not isinstance(config.get(name), (str, type(None))):
             raise ConversionError(f"{config_file} has `{name}={config[name]!r}`, which must be a text.")
+    if not isinstance(scaling := config.get("rope_scaling"), (dict, type(None))):
+        raise ConversionError(f"{config_file} has `rope_scaling={scaling!r}`, which must be an object or null.")
     instruct_blip = _read_qformer(source.qformer, shards)
     tensors = LlamaVidTensors(shards, _read_vision(source.vision, (folder, base), config), instruct_blip)
     return OriginalCheckpoint(folder, base, config, tensors, LoraAdapter(folder) if is_adapter else None)

@@ -76,6 +76,11 @@ def _build(
             config = config_class.for_model(**values) if config_class is AutoConfig else config_class(**values)
     check_base_settings(config, f"{name}.")
     check_sizes(config, f"{name}.")
+    if getattr(config, "return_dict", None) is False:
+        raise ValueError(f"`{name}.return_dict` must be true, got False: the model takes what its parts give by name.")
+    rope = getattr(config, "rope_parameters", None) or {}
+    if "rope_theta" in rope:
+        check_number(f"{name}.rope_parameters.rope_theta", rope["rope_theta"], 1, math.inf)
     return config
 
 

@@ -110,6 +110,9 @@ class TestCommand:
         assert "over 2 folds: WAR" in capsys.readouterr().out
         assert main(command(data, tiny, output, "--num-folds", "2", "--learning-rate", "1")) == 1
         assert "has a cross-validation with other" in capsys.readouterr().err
+        (output / "settings.json").write_text('{"data": ')
+        assert main(command(data, tiny, output, "--num-folds", "2")) == 1
+        assert f"{output / 'settings.json'} is damaged" in capsys.readouterr().err
 
     def test_leaks_end_it_before_anything_is_trained(self, tiny, tmp_path, capsys):
         miniature_data.mafw(tmp_path / "mafw")

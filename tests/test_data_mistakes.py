@@ -49,6 +49,20 @@ def test_missing_files_are_named_before_training(tmp_path, tiny, capsys, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("layout", "table", "old"),
+    [
+        ("raf_db", "basic/EmoLabel/list_patition_label.txt", "train_00002"),
+        ("ferv39k", "4_setups/All_scenes/train_All.csv", "Action/Sad/0010"),
+    ],
+)
+def test_names_that_no_file_can_have_are_told_of_their_row(tmp_path, layout, table, old):
+    path = getattr(miniature_data, layout)(tmp_path) / table
+    path.write_text(path.read_text().replace(old, "train_" + "x" * 300))
+    with pytest.raises(RecordError, match=rf"{path.name}:2: .*xxx\S* is not there"):
+        list(Records(tmp_path, layout=layout, split="train"))
+
+
+@pytest.mark.parametrize(
     ("layout", "table", "old", "new", "words"),
     [  # RAF-DB's compound set, DFEW's before it was cleaned, MAFW's compound emotions, AffectNet without boxes
         ("raf_db", "basic/EmoLabel/list_patition_label.txt", " 5", " 11", "label.txt:2: label '11'"),

@@ -100,6 +100,12 @@ def test_a_second_run_finds_nothing_to_do_and_a_changed_file_is_done_again(data,
     assert FaceCache(default_cache(data)).visual(record, processor).has_face
 
 
+def test_where_a_cache_lies():
+    assert default_cache("a/b.csv") == Path("a/b.csv.faces")
+    assert default_cache(".") == Path(f"{Path.cwd()}.faces")
+    assert default_cache("/").parent == Path("/")  # which has no name
+
+
 def test_the_cache_moves_with_the_data(data, processor, tmp_path):
     prepare(Records(data), processor, progress=False)
     (tmp_path / "elsewhere").mkdir()

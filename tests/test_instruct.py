@@ -326,6 +326,7 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
         ("faces", (*openai, "--writer-model", "m", "--api-key-env", "NO_SUCH_KEY"), 1, "NO_SUCH_KEY is not set"),
         ("faces", ("--kinds", "category,poem"), 2, "poem"),
         ("faces", ("--describe", "some/model"), 1, "set --writer to gemini or openai"),
+        ("faces", ("--prompt", str(tmp_path / "faces/joy/a.png")), 1, "a.png is no text in UTF-8"),
         ("nowhere", ("--kinds", "category"), 1, "is not there"),
     ):
         assert main(["instruct", str(tmp_path / data), "--output", str(tmp_path / "o"), *settings]) == code

@@ -101,6 +101,8 @@ def test_a_chat_with_a_message_that_is_none_costs_no_other_its_answer(pipe, logg
         ({"max_new_tokens": "x"}, "`max_new_tokens`"),
         ({"num_return_sequences": []}, "`num_return_sequences`"),
         ({"bad_words_ids": ["a"]}, "`bad_words_ids`"),
+        ({"eos_token_id": float("inf")}, "`eos_token_id`"),
+        ({"num_beams": 0}, "`num_beams`"),
     ],
     ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
 )

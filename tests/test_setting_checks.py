@@ -45,6 +45,12 @@ def test_modeling_and_processing_have_the_same_checks():
         (EmoLlamaConfig, {"text_config": {"hidden_size": "a"}}, "`text_config` is not valid: .*'hidden_size'"),
         (EmoLlamaConfig, {"text_config": {"num_hidden_layers": 10**9}}, "`text_config.num_hidden_layers` .* to 1000"),
         (EmoLlamaConfig, {"text_config": {"model_type": "t5"}}, "`text_config.is_encoder_decoder` must be false"),
+        (EmoLlamaConfig, {"qformer_config": {"return_dict": False}}, "`qformer_config.return_dict` must be true"),
+        (
+            EmoLlamaConfig,
+            {"text_config": {"model_type": "llama", "rope_parameters": {"rope_theta": False}}},
+            "`text_config.rope_parameters.rope_theta` must be a number",
+        ),
         (EmoLlamaConfig, {"vision_config": {"image_size": 10**6}}, "`vision_config.image_size`"),
         (EmoLlamaConfig, {"vision_config": {"patch_size": [14, 14]}}, "`vision_config.patch_size`"),
         (

@@ -31,7 +31,7 @@ from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFra
 Value = TypeVar("Value")
 
 # What `generate` raises on values that it does not check.
-MISTAKEN = (TypeError, ValueError, AttributeError, LookupError, OverflowError, NotImplementedError)
+MISTAKEN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError)
 
 
 @dataclass
@@ -368,7 +368,8 @@ class EmotionChatPipeline(Pipeline):
             return self.model.generate(**inputs, **arguments)
         except MISTAKEN as error:
             # Objects of the user's (a streamer, a logits processor) may raise whatever they like.
-            if not arguments or not all(map(_is_plain, arguments.values())):
+            plain = all(map(_is_plain, arguments.values()))
+            if not arguments or not plain or isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError)):
                 raise
             given = ", ".join(f"`{name}`={shown(value)}" for name, value in arguments.items())
             raise InputError(f"`generate` cannot work with {given} ({type(error).__name__}: {error}).") from error

@@ -154,7 +154,7 @@ def instruct(
             writer.make(),
             turns=turns,
             num_frames=num_frames or SHOWN_FRAMES,
-            prompt=prompt.read_text("utf-8") if prompt is not None else None,
+            prompt=_text(prompt) if prompt is not None else None,
             label_map=LabelMap.from_file("common"),
             max_attempts=max_attempts,
             max_retries=max_retries,
@@ -180,3 +180,10 @@ def instruct(
         print(f"skipped {problem}", file=sys.stderr)
     print(f"{report}\nInstructions are in {output}.")
     return 1 if skipped or report.failed else 0
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeError as error:
+        raise InputError(f"`--prompt`: {file} is no text in UTF-8: {error}.") from error

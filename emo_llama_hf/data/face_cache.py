@@ -35,7 +35,7 @@ def default_cache(data: str | Path) -> Path:
     data = Path(data)
     if data.name in ("", ".."):  # of the working folder, say
         data = data.resolve()
-    return data.with_name(data.name + ".faces")
+    return data.parent / f"{data.name}.faces"
 
 
 def cache_settings(

@@ -15,6 +15,7 @@ from .predictor import Answer
 
 PATTERN = "results-*.jsonl"
 SETTINGS_FILE = "settings.json"
+ADVICE = "Remove the folder to start anew."
 
 
 class ResultEntry(Answer, total=False):
@@ -59,7 +60,7 @@ class Journal:
         self._own = self.folder / f"results-{process:05d}.jsonl"
         file = self.folder / SETTINGS_FILE
         if file.exists():
-            old = read_object(file.read_bytes(), str(file), "Remove the folder to start anew.")
+            old = read_object(file.read_bytes(), str(file), ADVICE)
             changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
             if changed:
                 raise InputError(

@@ -16,8 +16,9 @@ from ..data.sample import Sample
 from ..evaluation.evaluate import evaluate
 from ..evaluation.evaluation_report import EvaluationReport, make_report, save_report
 from ..evaluation.load_predictor import load_predictor
-from ..evaluation.result_journal import Journal
+from ..evaluation.result_journal import ADVICE, Journal
 from ..input_error import InputError
+from ..json_text import read_object
 from ..seeds import seed_of
 from ..whole_file import write_text
 from .train import train
@@ -80,7 +81,8 @@ def cross_validate(
             evaluate(predictor, tested, processor, folder / "evaluation", batch_size=size)
             del predictor
             _free()
-        found = Journal(folder / "evaluation", _read(folder / "evaluation" / SETTINGS_FILE)).read()
+        file = folder / "evaluation" / SETTINGS_FILE
+        found = Journal(file.parent, read_object(file.read_bytes(), str(file), ADVICE)).read()
         results += [found[sample["id"]] for sample in tested]
     report = make_report(results, label_sets)
     if PartialState().is_main_process:
@@ -94,16 +96,11 @@ def _check_settings(output: Path, settings: dict[str, Any]) -> None:
         if PartialState().is_main_process:
             write_text(file, json.dumps(settings, indent=2) + "\n")
         return
-    old = _read(file)
+    old = read_object(file.read_bytes(), str(file), ADVICE)
     changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
     if changed:
         names = ", ".join(f"`{name}`" for name in changed)
         raise InputError(f"{output} has a cross-validation with other {names}: use the same, or name another folder.")
-
-
-def _read(file: Path) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return settings
 
 
 def _digest(fold: Fold) -> list[int]:

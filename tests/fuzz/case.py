@@ -1,5 +1,6 @@
 """What an input of the package is here, and what may become of it: an answer, a clear refusal, or a finding."""
 
+import contextlib
 import gc
 import os
 import re
@@ -143,10 +144,10 @@ def _open_files() -> set[str]:
     """Links of the process's open files; the number stands first, so that one opened twice counts twice."""
     links = set()
     for number in os.listdir("/proc/self/fd"):
-        try:
-            links.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-        except OSError:
-            pass  # the listing's own
+        with contextlib.suppress(OSError):  # the listing's own
+            link = os.readlink(f"/proc/self/fd/{number}")
+            if not link.endswith(".ttf"):  # matplotlib keeps its fonts open
+                links.add(f"{number} {link}")
     return links
 
 

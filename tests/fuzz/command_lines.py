@@ -14,8 +14,6 @@ from typing import Any
 from case import Case, WrongAnswer
 from checkpoints import LLAMA_VID
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from pictures import file
 from records import LAYOUTS
 
@@ -151,9 +149,6 @@ def cases(draw: st.DrawFn, cheap: bool = False) -> Case:
 def warm() -> None:
     """Import what commands import late, and open the default model once for all of them."""
     import_module("emo_llama_hf.training.train")
-    figure = Figure()
-    figure.text(0, 0, "fonts stay open")
-    FigureCanvasAgg(figure).draw()
     opened = load_model(None, device="cpu")
     load = model_options.load_model
 

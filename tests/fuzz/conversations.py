@@ -224,7 +224,8 @@ def asked(draw: st.DrawFn) -> Case:
     chat = draw(chats()) if not given or draw(st.booleans()) else PICTURE
 
     def ask(folder: Path) -> None:
-        result = default_pipeline()(chat, **given)
+        on_error = "raise" if given.get("on_error") is None else given["on_error"]  # of lists, it is else "return"
+        result = default_pipeline()(chat, **{**given, "on_error": on_error})
         if isinstance(result, (dict, list)):
             check_scores(result)
         else:

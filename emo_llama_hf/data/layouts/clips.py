@@ -1,5 +1,6 @@
 """Where a clip of a data set lies: as a video file or as a folder of frames."""
 
+import os
 from pathlib import Path
 
 from ...input_error import InputError
@@ -12,8 +13,8 @@ def find_clip(candidates: list[Path]) -> Path:
     Args:
         candidates (`list[Path]`): where a clip may lie; at least one.
     """
-    there = (path for path in candidates if path.exists())
-    near = (path for path in candidates if path.parent.is_dir())
+    there = (path for path in candidates if os.path.exists(path))  # `Path.exists` fails where a name is too long
+    near = (path for path in candidates if os.path.isdir(path.parent))
     return next(there, next(near, candidates[0]))
 
 

@@ -1,5 +1,6 @@
 """RAF-DB, the basic set (Li et al., CVPR 2017; http://www.whdeng.cn/raf/model1.html)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def rows(path: Path, aligned: bool = True) -> Iterator[Record | RecordError]:
 
 def _attributes(file: Path) -> dict[str, str] | None:
     """The last three numbers, after five landmarks: gender, race and age."""
-    if not file.is_file():
+    if not os.path.isfile(file):  # `Path.is_file` fails where a name is too long
         return None
     gender, race, age = (int(value) for value in file.read_text("utf-8").split()[-3:])
     attributes = {"age": AGES[age], "gender": GENDERS[gender], "race": RACES[race]}

@@ -6,10 +6,13 @@ import sys
 # Before huggingface_hub is imported: a test that would reach the network fails at once instead of hanging.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from functools import partial
+
 import huggingface_hub
 import pytest
 import transformers.dynamic_module_utils
 import transformers.utils.hub
+from accelerate.state import AcceleratorState
 from huggingface_hub import constants
 
 from hub_server import HubServer
@@ -68,3 +71,11 @@ def tiny(tmp_path_factory):
     from tiny_model import build_tiny
 
     return build_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def forgotten_device():
+    """Forget the device that accelerate chose: call it between two choices; it is called afterwards."""
+    forget = partial(AcceleratorState._reset_state, reset_partial_state=True)
+    yield forget
+    forget()

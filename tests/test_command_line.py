@@ -64,7 +64,7 @@ def test_training_arguments_have_no_word_of_ours():
     }
     theirs = {word for action in _parser()._actions for word in action.option_strings}
     assert not ours["train"] & theirs
-    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub", "--base"}
+    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub", "--base", "--load-in-4bit"}
     assert not {f"--{name.replace('_', '-')}" for name in OURS} & theirs
 
 

@@ -43,13 +43,11 @@ def evaluate(
     """
     predictor, processor = load_predictor(
         model.model,
-        base=model.base,
         labels=labels,
-        device=model.device,
-        dtype=model.dtype,
         attributes=not no_attributes,
         max_new_tokens=max_new_tokens or LONGEST_ANSWER,
         reading=reading.reading,
+        **model.loading,
     )
     report = evaluate_samples(
         predictor,
@@ -60,7 +58,7 @@ def evaluate(
             "model": model.model,
             "dtype": model.dtype,
             "attributes": not no_attributes,
-            **({"base": model.base} if model.base else {}),
+            **{name: model.loading[name] for name in ("base", "load_in_4bit", "load_in_8bit") if model.loading[name]},
             **asdict(reading.reading),
         },
         batch_size=batch_size,

@@ -17,15 +17,12 @@ from ..data.record import Record
 from ..input_error import InputError
 from ..instruct.category import CategoryQuestions
 from ..instruct.conversation import Conversations
-from ..instruct.gemini_writer import GeminiWriter
 from ..instruct.instruct import instruct as write_instructions
-from ..instruct.openai_writer import OpenAIWriter
 from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
-from ..instruct.transformers_writer import TransformersWriter
-from ..instruct.writer import Writer
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..whole_file import remove_unfinished, write_text
+from ..writers import GeminiWriter, OpenAIWriter, TransformersWriter, Writer
 from .data_options import DataOptions, with_unique_ids
 from .options import CommaList, Labels, NumFrames, Output, comma_list
 

@@ -16,6 +16,7 @@ from accelerate.state import AcceleratorState
 from huggingface_hub import constants
 
 from hub_server import HubServer
+from llm_server import KEY, LlmServer
 
 
 @pytest.fixture
@@ -63,6 +64,30 @@ def forget_remote_code() -> None:
     """Drop modules loaded by `trust_remote_code`, which are looked up by a name that does not say from which cache."""
     for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def server():
+    """A running `LlmServer`."""
+    server = LlmServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["openai", "gemini"])
+def make_writer(request, server):
+    """Makes a writer that asks `server`, in each of the two protocols."""
+    package = "openai" if request.param == "openai" else "google.genai"
+    pytest.importorskip(package, reason=f"the extra `{request.param}` is not installed")
+    from emo_llama_hf.writers import GeminiWriter, OpenAIWriter
+
+    def make(key=KEY, timeout=20.0):
+        name, kind = ("some/model", OpenAIWriter) if request.param == "openai" else ("some-model", GeminiWriter)
+        return kind(name, base_url=make.url, api_key=key, timeout=timeout)
+
+    make.protocol = request.param
+    make.url = f"{server.url}/v1" if request.param == "openai" else server.url
+    return make
 
 
 @pytest.fixture(scope="session")

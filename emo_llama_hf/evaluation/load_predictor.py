@@ -1,21 +1,21 @@
-"""What answers: an EmoLlama, one with an adapter, or any other image-text-to-text model."""
+"""What answers: an EmoLlama, one with an adapter, any other image-text-to-text model, or one that only writes."""
 
 from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import AutoProcessor
 
 from ..closed_set.label_set import check_labels
 from ..data.label_map import canonical_labels
 from ..data.reading import Reading
-from ..default_model import default_model
 from ..input_error import InputError
-from ..load_model import load_model, pipeline_device
+from ..load_model import load_model, load_processor, pipeline_device
 from ..processing.face_finder import FaceFinder
 from ..processing.processing_emo_llama import EmoLlamaProcessor
+from ..writers import Patience
 from .chat_model_predictor import ChatModelPredictor
 from .emo_llama_predictor import EmoLlamaPredictor
+from .writer_predictor import WriterPredictor
 
 
 def load_predictor(
@@ -55,12 +55,32 @@ def load_predictor(
     if device is None and device_map is None:
         device = state.device
     network, processor = load_model(model, device=device, device_map=device_map, any_type=True, **loading)
-    reader = processor if isinstance(processor, EmoLlamaProcessor) else AutoProcessor.from_pretrained(default_model())
-    (reading or Reading()).set_in(reader)
     if isinstance(processor, EmoLlamaProcessor):
+        (reading or Reading()).set_in(processor)
         labels = check_labels(labels or network.config.emotion_labels)
         at = pipeline_device(network)
         return EmoLlamaPredictor(network, processor, labels, at, attributes, max_new_tokens), processor
-    reader.faces = FaceFinder(settings=reader.faces.settings)  # other models look at whole pictures
     labels = check_labels(labels or canonical_labels()[:7])
-    return ChatModelPredictor(network, processor, labels, max_new_tokens), reader
+    return ChatModelPredictor(network, processor, labels, max_new_tokens), _reader(reading)
+
+
+def writer_predictor(
+    patience: Patience, labels: list[str] | None = None, reading: Reading | None = None
+) -> tuple[WriterPredictor, EmoLlamaProcessor]:
+    """
+    A model that only writes, made ready to answer the closed question.
+
+    Args:
+        patience ([`Patience`]): asks it.
+        labels (`list[str]`, *optional*), reading ([`Reading`], *optional*): see [`load_predictor`], which returns the
+            same and raises the same of them.
+    """
+    return WriterPredictor(patience, check_labels(labels or canonical_labels()[:7])), _reader(reading)
+
+
+def _reader(reading: Reading | None) -> EmoLlamaProcessor:
+    """What reads visuals for other models, which look at whole pictures."""
+    reader: EmoLlamaProcessor = load_processor()
+    (reading or Reading()).set_in(reader)
+    reader.faces = FaceFinder(settings=reader.faces.settings)
+    return reader

@@ -3,6 +3,7 @@
 from .gemini_writer import GeminiWriter
 from .openai_writer import OpenAIWriter
 from .patience import Patience
+from .provider import provider_of, provider_writer
 from .transformers_writer import TransformersWriter
 from .writer import NoReplyError, Reply, Request, RequestError, TransientError, Writer, WriterError
 
@@ -18,4 +19,6 @@ __all__ = [
     "TransientError",
     "Writer",
     "WriterError",
+    "provider_of",
+    "provider_writer",
 ]

@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.utils import is_bitsandbytes_available
 
-from .adapter_base import find_base
+from .adapter_base import find_base, quiet_peft
 from .checkpoint_checks import broken_file, check_fit, is_failure
 from .default_model import default_model
 from .input_error import InputError
@@ -194,7 +194,8 @@ def load_weights(
         raise InputError(f"`model`: {whole!r} cannot be loaded: {problem}.")
     if found is None:
         return model
-    adapted = PeftModel.from_pretrained(model, name)
+    with quiet_peft():
+        adapted = PeftModel.from_pretrained(model, name)
     # Merging into quantized weights would round the adapter away.
     return adapted.get_base_model() if is_quantized(model) else adapted.merge_and_unload()
 

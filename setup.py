@@ -19,11 +19,13 @@ EXTRAS = {
     "gemini": ["google-genai>=1.75"],
     "openai": ["openai>=2.54"],
     "demo": ["gradio>=5"],
+    "quantization": ["bitsandbytes>=0.50"],
 }
 EXTRAS["test"] = [
     *EXTRAS["train"],
     *EXTRAS["gemini"],
     *EXTRAS["openai"],
+    *EXTRAS["quantization"],
     "hypothesis>=6",
     "import-linter>=2.6",
     "mypy>=1.15",

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ from .whole_file import whole_file, write_text
 BESIDE = "."  # named as the base by an adapter that has it in its own folder
 FILES = (CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME)  # that make the package's own checkpoint a base
 _SNAPSHOT = re.compile(r"models--(?P<owner>[^/]+?)--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})/?$")
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """PEFT asks a transformers that is newer than itself for what will be renamed: no news for users."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        yield
 
 
 @dataclass(frozen=True)

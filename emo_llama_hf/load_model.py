@@ -1,5 +1,6 @@
 """The one way to open a model: a folder, a hub id or an adapter, on any device, in any type or quantized."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -18,7 +19,7 @@ from transformers import (
 )
 from transformers.utils import is_bitsandbytes_available
 
-from .adapter_base import find_base
+from .adapter_base import find_base, quiet_peft
 from .checkpoint_checks import broken_file, check_fit, is_failure
 from .default_model import default_model
 from .input_error import InputError
@@ -54,8 +55,9 @@ def load_model(
         device (`str` or `torch.device`, *optional*): where the model goes; it stays on the CPU by default.
         device_map (`str` or `dict`, *optional*): instead of `device`, how it is spread over devices: `"auto"`, say.
         load_in_4bit, load_in_8bit (`bool`, *optional*, defaults to `False`):
-            Quantize the language model while it is loaded, with bitsandbytes on CUDA: NF4 with double quantization as
-            in QLoRA (arXiv 2305.14314), or LLM.int8 (arXiv 2208.07339).
+            Quantize the language model while it is loaded, with bitsandbytes: NF4 with double quantization as in QLoRA
+            (arXiv 2305.14314), or LLM.int8 (arXiv 2208.07339). All else stays whole. It computes in `dtype`, in
+            bfloat16 with `"auto"`. An adapter stays beside such weights, since merging would round it away.
         any_type (`bool`, *optional*, defaults to `False`):
             Whether another image-text-to-text model than an EmoLlama will do.
         base (`str`, *optional*): folder or hub id of an adapter's base; by default the one that it names.
@@ -72,17 +74,23 @@ def load_model(
     name = name or default_model()
     if device is not None and device_map is not None:
         raise InputError("`device` and `device_map` both say where the model goes: give one of them.")
-    quantization = _quantization(load_in_4bit, load_in_8bit) if load_in_4bit or load_in_8bit else None
-    if quantization is not None and device_map is None:
-        device_map = {"": device or "cuda"}  # quantized weights cannot be moved later
+    if device is not None and (load_in_4bit or load_in_8bit):  # quantized weights cannot be moved later
+        move(torch.nn.Linear(1, 1), device)  # says whether there is such a device
+        device, device_map = None, {"": device}
     with _readable(name):
         model = load_weights(
-            name, dtype=dtype, device_map=device_map, quantization_config=quantization, any_type=any_type, base=base
+            name,
+            dtype=dtype,
+            device_map=device_map,
+            load_in_4bit=load_in_4bit,
+            load_in_8bit=load_in_8bit,
+            any_type=any_type,
+            base=base,
         )
         processor = load_processor(name, any_type=any_type)
         if isinstance(processor, EmoLlamaProcessor):
             check_fit(model, processor)
-    if device is not None and quantization is None:
+    if device is not None:
         move(model, device)
     return model.eval(), processor
 
@@ -146,7 +154,8 @@ def load_weights(
     name: str,
     *,
     config: PreTrainedConfig | None = None,
-    quantization_config: BitsAndBytesConfig | None = None,
+    load_in_4bit: bool = False,
+    load_in_8bit: bool = False,
     any_type: bool = False,
     base: str | None = None,
     **kwargs: Any,
@@ -156,11 +165,15 @@ def load_weights(
     those of its configuration.
 
     Args:
-        name (`str`), any_type (`bool`, *optional*, defaults to `False`), base (`str`, *optional*): see [`load_model`].
+        name (`str`), load_in_4bit, load_in_8bit, any_type (`bool`, *optional*, default to `False`),
+        base (`str`, *optional*): see [`load_model`].
         config (`PreTrainedConfig`, *optional*): of the model, or of an adapter's base.
-        quantization_config (`BitsAndBytesConfig`, *optional*)
         kwargs (`Any`, *optional*): of `from_pretrained`, such as `dtype` and `token`.
     """
+    if load_in_4bit or load_in_8bit:
+        kwargs["quantization_config"] = _quantization(load_in_4bit, load_in_8bit, kwargs.get("dtype") or "auto")
+        if kwargs.get("device_map") is None:
+            kwargs["device_map"] = {"": first_accelerator()}
     kwargs.setdefault("trust_remote_code", _trust(any_type))
     found = find_base(name, base)
     if found is not None and found.revision is not None:
@@ -168,8 +181,6 @@ def load_weights(
     config = config or _config(name, base, trust_remote_code=kwargs["trust_remote_code"])
     if not any_type:
         _checked(name, config)
-    if quantization_config is not None:
-        kwargs["quantization_config"] = quantization_config
     if isinstance(config, EmoLlamaConfig):
         kwargs["ignore_mismatched_sizes"] = True  # they are in the report, and refused with all others
     whole = name if found is None else found.name
@@ -183,9 +194,30 @@ def load_weights(
         raise InputError(f"`model`: {whole!r} cannot be loaded: {problem}.")
     if found is None:
         return model
-    adapted = PeftModel.from_pretrained(model, name)
+    with quiet_peft():
+        adapted = PeftModel.from_pretrained(model, name)
     # Merging into quantized weights would round the adapter away.
-    return adapted.merge_and_unload() if quantization_config is None else adapted.get_base_model()
+    return adapted.get_base_model() if is_quantized(model) else adapted.merge_and_unload()
+
+
+def is_quantized(model: PreTrainedModel) -> bool:
+    """
+    Whether weights of a model are in 4 or 8 bits.
+
+    Args:
+        model (`PreTrainedModel`)
+    """
+    return bool(getattr(model, "is_quantized", False))
+
+
+def pipeline_device(model: PreTrainedModel) -> torch.device | None:
+    """
+    The `device` to give to `pipeline` with a model of [`load_model`]: where it is; `None` where it is spread.
+
+    Args:
+        model (`PreTrainedModel`)
+    """
+    return None if hasattr(model, "hf_device_map") else model.device
 
 
 def _config(name: str, base: str | None, **kwargs: Any) -> PreTrainedConfig:
@@ -210,7 +242,7 @@ def _readable(name: str) -> Iterator[None]:
     """What libraries raise about a model that is missing or damaged, all kinds of errors, becomes an `InputError`."""
     try:
         yield
-    except (InputError, MemoryError, torch.OutOfMemoryError):
+    except (InputError, MissingPackageError, MemoryError, torch.OutOfMemoryError):
         raise
     except OSError as error:
         raise InputError(f"`model`: {name!r} cannot be loaded: {error}") from error
@@ -226,19 +258,19 @@ def _trust(any_type: bool) -> bool | None:
     return None if any_type else False
 
 
-def _quantization(load_in_4bit: bool, load_in_8bit: bool) -> BitsAndBytesConfig:
-    name = "load_in_4bit" if load_in_4bit else "load_in_8bit"
+def _quantization(load_in_4bit: bool, load_in_8bit: bool, dtype: str | torch.dtype) -> BitsAndBytesConfig:
     if load_in_4bit and load_in_8bit:
         raise InputError("`load_in_4bit` and `load_in_8bit` were both given: choose one.")
-    if not torch.cuda.is_available():
-        raise InputError(f"`{name}` needs a CUDA device, and there is none: leave it out.")
     if not is_bitsandbytes_available():
-        raise MissingPackageError(f"`{name}` needs bitsandbytes: `pip install bitsandbytes`.")
+        name = "load_in_4bit" if load_in_4bit else "load_in_8bit"
+        raise MissingPackageError(f"`{name}` needs bitsandbytes: pip install 'emo_llama_hf[quantization]'.")
+    if load_in_8bit:  # it says at each multiplication that LLM.int8 computes in float16
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     return BitsAndBytesConfig(
         load_in_4bit=load_in_4bit,
         load_in_8bit=load_in_8bit,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=torch.bfloat16 if dtype == "auto" else dtype,
         llm_int8_skip_modules=NEVER_QUANTIZED,
     )

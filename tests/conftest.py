@@ -6,13 +6,17 @@ import sys
 # Before huggingface_hub is imported: a test that would reach the network fails at once instead of hanging.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from functools import partial
+
 import huggingface_hub
 import pytest
 import transformers.dynamic_module_utils
 import transformers.utils.hub
+from accelerate.state import AcceleratorState
 from huggingface_hub import constants
 
 from hub_server import HubServer
+from llm_server import KEY, LlmServer
 
 
 @pytest.fixture
@@ -62,9 +66,41 @@ def forget_remote_code() -> None:
         del sys.modules[name]
 
 
+@pytest.fixture
+def server():
+    """A running `LlmServer`."""
+    server = LlmServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["openai", "gemini"])
+def make_writer(request, server):
+    """Makes a writer that asks `server`, in each of the two protocols."""
+    package = "openai" if request.param == "openai" else "google.genai"
+    pytest.importorskip(package, reason=f"the extra `{request.param}` is not installed")
+    from emo_llama_hf.writers import GeminiWriter, OpenAIWriter
+
+    def make(key=KEY, timeout=20.0):
+        name, kind = ("some/model", OpenAIWriter) if request.param == "openai" else ("some-model", GeminiWriter)
+        return kind(name, base_url=make.url, api_key=key, timeout=timeout)
+
+    make.protocol = request.param
+    make.url = f"{server.url}/v1" if request.param == "openai" else server.url
+    return make
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Folder of a tiny untrained checkpoint whose face prior has a say; not to be written to."""
     from tiny_model import build_tiny
 
     return build_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def forgotten_device():
+    """Forget the device that accelerate chose: call it between two choices; it is called afterwards."""
+    forget = partial(AcceleratorState._reset_state, reset_partial_state=True)
+    yield forget
+    forget()

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image
 from transformers import TextIteratorStreamer, pipeline
 
@@ -76,14 +75,6 @@ def accelerator(request) -> Accelerator:
     if torch.cuda.is_available():
         pytest.skip("torch has one accelerator besides the CPU, and there is a GPU")
     return Accelerator(f"{stand_in_accelerator.NAME}:0", 1e-5, stand_in_accelerator.synchronizations)
-
-
-@pytest.fixture
-def forgotten_device():
-    """Forget the device that accelerate chose: call it between two choices; it is called afterwards."""
-    forget = partial(AcceleratorState._reset_state, reset_partial_state=True)
-    yield forget
-    forget()
 
 
 @pytest.fixture(scope="module")

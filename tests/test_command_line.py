@@ -14,9 +14,9 @@ from emo_llama_hf.command_line import main as cli
 from emo_llama_hf.command_line.model_options import ModelOptions
 from emo_llama_hf.command_line.train import OURS, _parser
 from emo_llama_hf.input_error import InputError
-from emo_llama_hf.instruct.writer import WriterError
 from emo_llama_hf.missing_package import MissingPackageError
 from emo_llama_hf.processing.media_source import UnreadableMediaError
+from emo_llama_hf.writers import WriterError
 
 COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
 # What the same option may rightly have another value of: one picture after another is how a person reads answers.
@@ -64,7 +64,7 @@ def test_training_arguments_have_no_word_of_ours():
     }
     theirs = {word for action in _parser()._actions for word in action.option_strings}
     assert not ours["train"] & theirs
-    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub", "--base"}
+    assert set().union(*ours.values()) & theirs == {"--seed", "--push-to-hub", "--base", "--load-in-4bit"}
     assert not {f"--{name.replace('_', '-')}" for name in OURS} & theirs
 
 

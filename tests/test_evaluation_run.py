@@ -255,6 +255,18 @@ class TestForeignModel:
             assert one["answer"] == other["answer"]
             assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
 
+    def test_scores_that_are_no_numbers_are_an_error(self, llava):
+        """A token that the model gives no chance at all is no such score, unless it is an answer's."""
+        predictor, _ = load_predictor(llava, EMOTIONS, device="cpu", max_new_tokens=2)
+        head = predictor.model.lm_head
+        unused = predictor.processor.tokenizer.convert_tokens_to_ids("<image>")
+        head.register_forward_hook(lambda _, __, logits: logits.index_fill(-1, torch.tensor(unused), -torch.inf))
+        (answer,) = predictor([picture()], [None])
+        assert sum(answer["scores"].values()) == pytest.approx(1)
+        torch.nn.init.constant_(head.weight, torch.nan)
+        (answer,) = predictor([picture()], [None])
+        assert answer.keys() == {"error"} and "float32" in answer["error"]
+
     def test_no_chat_template(self, llava):
         processor = AutoProcessor.from_pretrained(llava)
         processor.chat_template = None

@@ -14,11 +14,11 @@ from emo_llama_hf.closed_set import closed_question
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import LabelMap, Record, RecordError, Records, canonical_labels
 from emo_llama_hf.instruct import CategoryQuestions, Conversations, Reply, TemplateWriter, instruct
-from emo_llama_hf.instruct.patience import RateLimit, pause
 from emo_llama_hf.instruct.reply import RejectedReply, ReplyChecker
 from emo_llama_hf.instruct.reply_journal import Journal
 from emo_llama_hf.instruct.sampling import sample_ids
-from emo_llama_hf.instruct.writer import TransientError
+from emo_llama_hf.writers import TransientError
+from emo_llama_hf.writers.patience import RateLimit, pause
 from forked import forked
 from media import clip, encoded
 
@@ -239,7 +239,7 @@ def test_wrong_settings_of_the_kinds():
         CategoryQuestions(0)
     with pytest.raises(ValueError, match=r"without \{labels\}"):
         CategoryQuestions(questions=["How do they feel?"])
-    with pytest.raises(ValueError, match="`per_minute`"):
+    with pytest.raises(ValueError, match="`requests_per_minute`"):
         writer(requests_per_minute=0)
 
 

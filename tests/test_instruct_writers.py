@@ -10,41 +10,18 @@ from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.instruct import (
     CategoryQuestions,
     Conversations,
-    GeminiWriter,
-    OpenAIWriter,
     Request,
     TransformersWriter,
     WriterError,
     instruct,
 )
 from emo_llama_hf.processing.frame_sampling import sample_frames
-from llm_server import INPUT_TOKENS, KEY, OUTPUT_TOKENS, THOUGHT_TOKENS, Fault, LlmServer, good_reply
+from llm_server import INPUT_TOKENS, KEY, OUTPUT_TOKENS, THOUGHT_TOKENS, Fault, good_reply
 from media import clip, encoded
 from tiny_llava import build_tiny_llava
 
 PICTURE = encoded(Image.new("RGB", (1000, 500), "grey"))
 PAID = (INPUT_TOKENS, OUTPUT_TOKENS + THOUGHT_TOKENS)
-
-
-@pytest.fixture
-def server():
-    server = LlmServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(params=["openai", "gemini"])
-def make_writer(request, server):
-    package = "openai" if request.param == "openai" else "google.genai"
-    pytest.importorskip(package, reason=f"the extra `{request.param}` is not installed")
-
-    def make(key=KEY, timeout=20.0):
-        if request.param == "openai":
-            return OpenAIWriter("some/model", base_url=f"{server.url}/v1", api_key=key, timeout=timeout)
-        return GeminiWriter("some-model", base_url=server.url, api_key=key, timeout=timeout)
-
-    make.protocol = request.param
-    return make
 
 
 @pytest.fixture
@@ -272,7 +249,6 @@ def test_the_command_asks_the_endpoint(server, make_writer, tmp_path, monkeypatc
         (tmp_path / "faces" / label).mkdir(parents=True)
         (tmp_path / "faces" / label / "a.png").write_bytes(PICTURE)
     monkeypatch.setenv("MY_KEY", KEY)
-    url = f"{server.url}/v1" if make_writer.protocol == "openai" else server.url
     arguments = ["instruct", str(tmp_path / "faces"), "--output", str(tmp_path / "o.jsonl"), "--kinds", "conversation"]
     arguments += [
         "--writer",
@@ -280,7 +256,7 @@ def test_the_command_asks_the_endpoint(server, make_writer, tmp_path, monkeypatc
         "--writer-model",
         "m",
         "--base-url",
-        url,
+        make_writer.url,
         "--api-key-env",
         "MY_KEY",
     ]

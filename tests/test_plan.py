@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from emo_llama_hf.plan.gpus import GIB, gpus
-from emo_llama_hf.plan.measure import ATTENTION, measure, optimizer_bytes
+from emo_llama_hf.plan.measure import ATTENTION, measure, operations, optimizer_bytes
 from emo_llama_hf.plan.methods import METHODS, NF4_BYTES
 from emo_llama_hf.plan.plan import fits, needed, plan
 from emo_llama_hf.plan.shapes import plan_config
@@ -96,6 +96,12 @@ def test_checkpointing_keeps_less_and_computes_more(measured):
     assert measured[True].flops > measured[False].flops
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_operations_are_those_of_a_step(measured, checkpointing):
+    assert operations(config(), "lora", checkpointing, BATCH, FRAMES, TEXT) == measured[checkpointing].flops
+
+
 def test_keys_and_values(measured):
     text = config().text_config
     heads = text.num_key_value_heads * text.hidden_size // text.num_attention_heads
@@ -155,6 +161,7 @@ def test_hours_and_steps(monkeypatch, measured):
             plan(config(), **{"videos": 1, **wrong})
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")
 def test_the_command(tiny, tmp_path, monkeypatch, measured, capsys):
     monkeypatch.setattr("emo_llama_hf.plan.plan.measure", lambda *_: measured)
     (tmp_path / "sad").mkdir()

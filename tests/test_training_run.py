@@ -267,11 +267,14 @@ class TestModes:
         with pytest.raises(ValueError, match=r"`--bf16` .* or `--dtype float32`"):
             run(tmp_path, tuning={"dtype": "float16"})
 
-    def test_four_bits_need_cuda(self, run, tmp_path):
-        if torch.cuda.is_available():
-            pytest.skip("there is a CUDA device")
-        with pytest.raises(ValueError, match="`load_in_4bit` needs a CUDA device"):
-            run(tmp_path, tuning={"load_in_4bit": True})
+    def test_four_bits_learn_by_their_adapter(self, run, tmp_path):
+        pytest.importorskip("bitsandbytes", reason="bitsandbytes is optional")
+        trainer = run(tmp_path, {"max_steps": 4, "eval_steps": 4, "save_steps": 4}, {"load_in_4bit": True})
+        layers = {type(module).__name__ for module in trainer.model.get_base_model().model.language_model.modules()}
+        assert "Linear4bit" in layers
+        losses = [value for _, _, value in history(tmp_path, "loss")]
+        assert losses[-1] < losses[0] - 0.1
+        assert {value.dtype for value in _weights(tmp_path).values()} == {torch.float32}
 
     def test_cached_features_give_the_same_losses(self, run, tmp_path, monkeypatch):
         run(tmp_path / "without", {"max_steps": 3})

@@ -9,8 +9,12 @@ from accelerate import PartialState
 from ..data.sample import Sample
 from ..evaluation.evaluate import evaluate as evaluate_samples
 from ..evaluation.evaluation_report import PROTOCOLS, EvaluationReport
-from ..evaluation.load_predictor import load_predictor
+from ..evaluation.load_predictor import load_predictor, writer_predictor
+from ..evaluation.predictor import Predictor
+from ..input_error import InputError
+from ..writers import Patience, provider_of
 from .data_options import DataOptions, ReadingOptions
+from .endpoint_options import EndpointOptions
 from .model_options import ModelOptions
 from .options import BatchSize, CommaList, Faces, Labels, MaxNewTokens, NoAttributes, Output, comma_list
 
@@ -22,6 +26,7 @@ def evaluate(
     reading: ReadingOptions,
     output: Output,
     model: ModelOptions,
+    endpoint: EndpointOptions,
     labels: Labels = None,
     faces: Faces = None,
     folds: Annotated[
@@ -39,18 +44,24 @@ def evaluate(
 ) -> int:
     """Measure a model on a data set: WAR, UAR, confusion matrix. An earlier run in the same --output goes on.
 
-    --model may be any image-text-to-text model.
+    --model may be any image-text-to-text model, or openai:NAME or gemini:NAME for one behind an endpoint; of these
+    --batch-size is how many are asked at a time.
     """
-    predictor, processor = load_predictor(
-        model.model,
-        base=model.base,
-        labels=labels,
-        device=model.device,
-        dtype=model.dtype,
-        attributes=not no_attributes,
-        max_new_tokens=max_new_tokens or LONGEST_ANSWER,
-        reading=reading.reading,
-    )
+    predictor: Predictor
+    if provider_of(model.model):
+        _check_endpoint(model, protocol, max_new_tokens)
+        writer = endpoint.writer(str(model.model), temperature=0.0)
+        patience = Patience(writer, endpoint.max_retries, endpoint.requests_per_minute)
+        predictor, processor = writer_predictor(patience, labels, reading.reading)
+    else:
+        predictor, processor = load_predictor(
+            model.model,
+            labels=labels,
+            attributes=not no_attributes,
+            max_new_tokens=max_new_tokens or LONGEST_ANSWER,
+            reading=reading.reading,
+            **model.loading,
+        )
     report = evaluate_samples(
         predictor,
         _samples(data, labels, predictor.labels, faces, folds),
@@ -60,7 +71,8 @@ def evaluate(
             "model": model.model,
             "dtype": model.dtype,
             "attributes": not no_attributes,
-            **({"base": model.base} if model.base else {}),
+            **{name: model.loading[name] for name in ("base", "load_in_4bit", "load_in_8bit") if model.loading[name]},
+            **({"base_url": endpoint.base_url} if endpoint.base_url else {}),
             **asdict(reading.reading),
         },
         batch_size=batch_size,
@@ -71,6 +83,16 @@ def evaluate(
         print(f"Report and confusion matrices are in {output}.")
     PartialState().destroy_process_group()
     return 1 if report["errors"] else 0
+
+
+def _check_endpoint(model: ModelOptions, protocol: str, max_new_tokens: int | None) -> None:
+    """Whether what was asked of a model behind an endpoint can be had from one."""
+    given = {name for name, value in model.loading.items() if value not in (None, False, "auto")}
+    given |= {"max_new_tokens"} if max_new_tokens is not None else set()
+    if given:
+        raise InputError(f"`{min(given)}` is for models on this machine: leave it out with {model.model}.")
+    if protocol == "likelihood":
+        raise InputError("`protocol` likelihood needs a model on this machine: one that only writes tells none.")
 
 
 def _samples(
@@ -117,6 +139,8 @@ def summary(report: EvaluationReport) -> str:
                 f"{'':11} over {len(figures['folds'])} folds: WAR {war['mean']:.1%} ± {war['std']:.1%}, "
                 f"UAR {uar['mean']:.1%} ± {uar['std']:.1%}"
             )
+    if "refused" in report:
+        lines.append(f"{report['refused']} answers were refused by the model, which count as wrong.")
     if report["errors"]:
-        lines.append(f"{report['errors']} samples could not be read.")
+        lines.append(f"{report['errors']} samples could not be read or got no answer.")
     return "\n".join(lines)

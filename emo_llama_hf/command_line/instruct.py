@@ -1,10 +1,9 @@
 """The command `emo-llama instruct`."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,16 +16,14 @@ from ..data.record import Record
 from ..input_error import InputError
 from ..instruct.category import CategoryQuestions
 from ..instruct.conversation import Conversations
-from ..instruct.gemini_writer import GeminiWriter
 from ..instruct.instruct import instruct as write_instructions
-from ..instruct.openai_writer import OpenAIWriter
 from ..instruct.sampling import sample_ids
 from ..instruct.template_writer import TemplateWriter
-from ..instruct.transformers_writer import TransformersWriter
-from ..instruct.writer import Writer
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..whole_file import remove_unfinished, write_text
+from ..writers import TransformersWriter, Writer, provider_of
 from .data_options import DataOptions, with_unique_ids
+from .endpoint_options import EndpointOptions
 from .options import CommaList, Labels, NumFrames, Output, comma_list
 
 KINDS = ("category", "conversation")
@@ -41,13 +38,7 @@ class WriterOptions:
         "template"
     )
     writer_model: Annotated[str | None, typer.Option(metavar="M", help="the provider's name of the model")] = None
-    base_url: Annotated[str | None, typer.Option(metavar="URL", help="endpoint (default: the provider's)")] = None
-    api_key_env: Annotated[
-        str | None,
-        typer.Option(metavar="VAR", help="environment variable with the key (default: the provider's usual one)"),
-    ] = None
     temperature: Annotated[float, typer.Option(metavar="T", help="of the model's sampling")] = 0.9
-    timeout: Annotated[float, typer.Option(metavar="S", help="seconds to wait for a reply")] = 120.0
     describe: Annotated[
         str | None,
         typer.Option(
@@ -58,29 +49,28 @@ class WriterOptions:
     ] = None
     describe_url: Annotated[str | None, typer.Option(metavar="URL", help="its endpoint")] = None
 
-    def make(self) -> Writer:
+    def make(self, endpoint: EndpointOptions) -> Writer:
         """
         The writer.
 
+        Args:
+            endpoint ([`EndpointOptions`]): where it is, unless it is templates.
+
         Raises:
-            `InputError`: the model's name or the key is missing.
-            `MissingPackageError`: the provider's package is not installed.
-            `WriterError`: see the writers.
+            `InputError`: the model's name is missing; or see [`EndpointOptions.writer`].
         """
         if self.writer == "template":
             return TemplateWriter()
         if not self.writer_model:
             raise InputError(f"`writer` {self.writer} needs `writer_model`, the provider's name of a model.")
-        key = None
-        if self.api_key_env:
-            key = os.environ.get(self.api_key_env)
-            if not key:
-                raise InputError(f"`api_key_env`: the environment variable {self.api_key_env} is not set.")
-        return self._provider(self.writer, self.writer_model, self.base_url, key)
+        return endpoint.writer(f"{self.writer}:{self.writer_model}", self.temperature)
 
-    def make_describer(self) -> Writer | None:
+    def make_describer(self, endpoint: EndpointOptions) -> Writer | None:
         """
         Who describes clips, if somebody does.
+
+        Args:
+            endpoint ([`EndpointOptions`]): the writer's, of which the describer has the time to reply.
 
         Raises:
             `InputError`: see [`TransformersWriter`]; or the writer reads no descriptions.
@@ -91,20 +81,18 @@ class WriterOptions:
             return None
         if self.writer == "template":
             raise InputError("`describe` is for writers that read descriptions: set `writer` to gemini or openai.")
-        provider, _, name = self.describe.partition(":")
-        if provider in ("gemini", "openai") and name:
-            return self._provider(provider, name, self.describe_url)
+        if provider_of(self.describe):
+            return replace(endpoint, base_url=self.describe_url, api_key_env=None).writer(
+                self.describe, self.temperature
+            )
         return TransformersWriter(self.describe, temperature=self.temperature)
-
-    def _provider(self, provider: str, model: str, base_url: str | None, key: str | None = None) -> Writer:
-        kind = GeminiWriter if provider == "gemini" else OpenAIWriter
-        return kind(model, base_url=base_url, api_key=key, temperature=self.temperature, timeout=self.timeout)
 
 
 def instruct(
     data: DataOptions,
     output: Output,
     writer: WriterOptions,
+    endpoint: EndpointOptions,
     labels: Labels = None,
     preset: Annotated[
         str | None,
@@ -124,8 +112,6 @@ def instruct(
     ] = None,
     num_frames: NumFrames = None,
     max_attempts: Annotated[int, typer.Option(metavar="N", help="replies until one is usable")] = 4,
-    max_retries: Annotated[int, typer.Option(metavar="N", help="retries after a passing fault")] = 6,
-    requests_per_minute: Annotated[float | None, typer.Option(metavar="N", help="rate limit (default: none)")] = None,
     concurrency: Annotated[int, typer.Option(metavar="N", help="requests at a time")] = 4,
     prices: Annotated[
         tuple[float, float] | None,
@@ -151,15 +137,15 @@ def instruct(
     conversation = None
     if "conversation" in wanted:
         conversation = Conversations(
-            writer.make(),
+            writer.make(endpoint),
             turns=turns,
             num_frames=num_frames or SHOWN_FRAMES,
             prompt=_text(prompt) if prompt is not None else None,
             label_map=LabelMap.from_file("common"),
             max_attempts=max_attempts,
-            max_retries=max_retries,
-            requests_per_minute=requests_per_minute,
-            describer=writer.make_describer(),
+            max_retries=endpoint.max_retries,
+            requests_per_minute=endpoint.requests_per_minute,
+            describer=writer.make_describer(endpoint),
         )
     report = write_instructions(
         chosen,

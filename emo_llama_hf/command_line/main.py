@@ -9,9 +9,9 @@ import typer
 from typer.main import get_command
 
 from ..input_error import InputError
-from ..instruct.writer import WriterError
 from ..missing_package import MissingPackageError
 from ..processing.media_source import UnreadableMediaError
+from ..writers import WriterError
 from .analyze import analyze
 from .chat import chat
 from .command import Debug, Run, command

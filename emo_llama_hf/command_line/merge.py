@@ -8,7 +8,7 @@ import typer
 from ..adapter_base import find_base
 from ..conversion.output_folder import published_folder
 from ..input_error import InputError
-from ..load_model import load_model
+from ..load_model import is_quantized, load_model
 from .options import Base, Dtype, PushToHub
 
 
@@ -23,6 +23,10 @@ def merge(
     if find_base(adapter, base) is None:
         raise InputError(f"`adapter` {adapter!r} is a whole model already: give an adapter.")
     model, processor = load_model(adapter, base=base, dtype=dtype)
+    if is_quantized(model):
+        raise InputError(
+            "`base` is quantized, and its weights would round the adapter away: give it in full precision."
+        )
     with published_folder(merged, push_to_hub) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)

@@ -1,23 +1,32 @@
 """The options that say which model answers, and where; shared by every command that asks one."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import pipeline
 from transformers.utils import logging
 
 from ..chat.pipeline import EmotionChatPipeline
-from ..load_model import first_accelerator, load_model
-from .options import Base, Device, Dtype, Model
+from ..load_model import first_accelerator, load_model, pipeline_device
+from .options import Base, Device, DeviceMap, Dtype, LoadIn4Bit, LoadIn8Bit, Model
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """--model, --base, --device and --dtype."""
+    """--model, and how it is opened."""
 
     model: Model = None
     base: Base = None
     device: Device = None
     dtype: Dtype = "auto"
+    device_map: DeviceMap = None
+    load_in_4bit: LoadIn4Bit = False
+    load_in_8bit: LoadIn8Bit = False
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """What [`load_model`] is told beside the model's name."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
 
     def pipeline(self) -> EmotionChatPipeline:
         """
@@ -28,7 +37,10 @@ class ModelOptions:
         """
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        device = self.device or first_accelerator()
-        model, processor = load_model(self.model, base=self.base, dtype=self.dtype, device=device)
-        pipe: EmotionChatPipeline = pipeline("emotion-chat", model=model, processor=processor, device=model.device)
+        loading = self.loading
+        if self.device_map is None:
+            loading["device"] = self.device or first_accelerator()
+        model, processor = load_model(self.model, **loading)
+        device = pipeline_device(model)
+        pipe: EmotionChatPipeline = pipeline("emotion-chat", model=model, processor=processor, device=device)
         return pipe

@@ -33,6 +33,16 @@ Device: TypeAlias = Annotated[
 Dtype: TypeAlias = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="type of the weights; auto: as stored")
 ]
+DeviceMap: TypeAlias = Annotated[
+    Literal["auto", "balanced", "balanced_low_0", "sequential"] | None,
+    typer.Option(help="spread the model over all devices, in place of --device; auto: as it fits"),
+]
+LoadIn4Bit: TypeAlias = Annotated[
+    bool, typer.Option("--load-in-4bit", help="keep the language model in 4 bits (needs bitsandbytes)")
+]
+LoadIn8Bit: TypeAlias = Annotated[
+    bool, typer.Option("--load-in-8bit", help="keep the language model in 8 bits (needs bitsandbytes)")
+]
 MaxNewTokens: TypeAlias = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="longest answer, in tokens (default: the model's; chat 256, evaluate 64)"),

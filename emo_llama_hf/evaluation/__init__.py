@@ -7,6 +7,7 @@ from .evaluate import evaluate
 from .evaluation_report import make_report, save_confusion_matrix, save_report
 from .metrics import calibration_error, emotion_metrics
 from .predictor import Answer, Predictor
+from .writer_predictor import WriterPredictor
 
 __all__ = [
     "Answer",
@@ -14,6 +15,7 @@ __all__ = [
     "ChatModelPredictor",
     "EmoLlamaPredictor",
     "Predictor",
+    "WriterPredictor",
     "calibration_error",
     "emotion_metrics",
     "evaluate",

@@ -110,7 +110,8 @@ class ChatModelPredictor:
         likelihood = logits.log_softmax(-1).gather(-1, answer.unsqueeze(-1)).squeeze(-1)
         answered = inputs["attention_mask"][:, 1:].bool()
         answered &= torch.arange(1, answered.shape[1] + 1, device=answered.device) >= start
-        probabilities = (likelihood * answered).sum(1).softmax(-1).tolist()
+        # Not times the mask: elsewhere a model may give a token no chance at all, and 0 times that is no number.
+        probabilities = likelihood.masked_fill(~answered, 0).sum(1).softmax(-1).tolist()
         check_finite(probabilities, self.model.dtype)
         return dict(zip(labels, probabilities, strict=True))
 

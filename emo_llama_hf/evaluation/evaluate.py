@@ -126,6 +126,8 @@ def _ask(
             entries[name]["error"] = result["error"]
         else:
             entries[name] |= {"answer": result["answer"], "scores": result["scores"]}
+            if "refusal" in result:
+                entries[name]["refusal"] = result["refusal"]
         # Who somebody is said to be comes before who the model takes them for.
         entries[name]["attributes"] = {**result.get("perceived", {}), **_without_probabilities(said)}
     return list(entries.values())

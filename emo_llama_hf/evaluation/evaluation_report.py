@@ -46,6 +46,7 @@ class EvaluationReport(TypedDict, total=False):
 
     Args:
         errors (`int`): samples that could not be read, which are in no figure.
+        refused (`int`, *optional*): answers that the model refused to give, which count as wrong, where there are any.
         generation (`dict`): figures of the answers in words, parsed.
         likelihood (`dict`): figures of the likeliest labels.
         datasets (`dict[str, EvaluationReport]`):
@@ -53,6 +54,7 @@ class EvaluationReport(TypedDict, total=False):
     """
 
     errors: int
+    refused: int
     generation: ProtocolFigures
     likelihood: ProtocolFigures
     datasets: "dict[str, EvaluationReport]"
@@ -86,6 +88,7 @@ def make_report(
         labels (`list[str]` or `dict[str, list[str]]`): the label set, or that of each data set by its name.
         protocols (`Sequence[str]`, *optional*):
             `"generation"` (the answer in words, parsed) and `"likelihood"` (the likeliest label); both by default.
+            Answers without scores have no likelihood, and its figures are left out.
         words ([`LabelMap`], *optional*): other words for the labels, see [`AnswerParser`].
 
     Returns:
@@ -113,7 +116,12 @@ def _report(
     if not read:
         raise InputError(f"No sample could be answered; the first one: {results[0]['error']}")
     report: EvaluationReport = {"errors": len(results) - len(read)}
+    refused = sum("refusal" in result for result in read)
+    if refused:
+        report["refused"] = refused
     for protocol in protocols:
+        if protocol == "likelihood" and not all(result["scores"] for result in read):
+            continue
         if protocol == "generation":
             report[protocol] = _figures([Answered(result, parser(result["answer"])) for result in read], labels)
         else:

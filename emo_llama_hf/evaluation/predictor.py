@@ -15,14 +15,16 @@ class Answer(TypedDict, total=False):
 
     Args:
         answer (`str`): in words.
-        scores (`dict[str, float]`): probability of each label.
+        scores (`dict[str, float]`): probability of each label; empty where the predictor only writes.
         perceived (`dict[str, str]`): perceived age, gender and race, where the predictor perceives them.
+        refusal (`str`, *optional*): why the model would not answer; the answer then counts as wrong.
         error (`str`): why there is no answer.
     """
 
     answer: str
     scores: dict[str, float]
     perceived: dict[str, str]
+    refusal: str
     error: str
 
 

@@ -29,7 +29,7 @@ class ResultEntry(Answer, total=False):
         fold (`str`, *optional*): its fold.
         kind (`str`): `"static"` or `"dynamic"`: whether a picture or a clip was asked about.
         attributes (`dict[str, str]`): what the sample says of the person, or else what was perceived.
-        answer, scores, error: see [`Answer`].
+        answer, scores, refusal, error: see [`Answer`].
     """
 
     id: str

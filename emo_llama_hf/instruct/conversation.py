@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from PIL import Image
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_when_event_set
 
 from ..data.label_map import LabelMap
 from ..data.record import Record, RecordError
@@ -14,17 +13,12 @@ from ..input_error import InputError
 from ..processing.frame_sampling import sample_frames
 from ..processing.image_loading import load_image
 from ..seeds import seed_of
+from ..writers import NoReplyError, Patience, Reply, Request, Writer
 from .instruct_report import InstructReport
-from .patience import RateLimit, pause
 from .reply import RejectedReply, ReplyChecker, reply_schema
 from .texts import read_json, read_text
-from .writer import Reply, Request, RequestError, TransientError, Writer
 
 Checked = TypeVar("Checked")
-
-
-class NoReplyError(RuntimeError):
-    """No usable reply after all tries."""
 
 
 class Conversations:
@@ -73,17 +67,18 @@ class Conversations:
             ("turns", turns, 1),
             ("num_frames", num_frames, 1),
             ("max_attempts", max_attempts, 1),
-            ("max_retries", max_retries, 0),
         ):
             if value < least:
                 raise InputError(f"`{name}` must be at least {least}, got {value}.")
         self._writer, self._describer = writer, describer
         self._num_turns, self._num_frames = turns, num_frames
-        self._max_attempts, self._max_retries = max_attempts, max_retries
+        self._max_attempts = max_attempts
         self.stopped = threading.Event()
-        self._sleep: Callable[[float], Any] = sleep or self.stopped.wait
-        writers = {writer.name: writer} if describer is None else {writer.name: writer, describer.name: describer}
-        self._rate_limits = {name: RateLimit(requests_per_minute, sleep=self._sleep) for name in writers}
+        self._patience = {  # one that writes and describes has one rate limit
+            one.name: Patience(one, max_retries, requests_per_minute, self.stopped, sleep)
+            for one in (writer, describer)
+            if one is not None
+        }
         self._words = label_map or LabelMap.from_file("common")
         self._checker = ReplyChecker(self._words)
         self._prompt = read_text("conversation_prompt.txt") if prompt is None else prompt
@@ -181,7 +176,9 @@ class Conversations:
         for attempt in range(self._max_attempts):
             if self.stopped.is_set():
                 raise NoReplyError("stopped")
-            reply = self._reply(writer, request(attempt), report)
+            reply = self._patience[writer.name].write(
+                request(attempt), lambda again: report.count(requests=1, retries=int(again))
+            )
             try:
                 if reply.refusal:
                     raise RejectedReply("refusal", reply.refusal)
@@ -213,27 +210,6 @@ class Conversations:
         shown = _filled(self._shown[way], count=len(frames), description=description)
         prompt = _filled(self._prompt, shown=shown, emotion=emotion, turns=self._num_turns)
         return Request(frames, record.is_video, prompt, seed, emotion, self._num_turns, reply_schema(labels))
-
-    def _reply(self, writer: Writer, request: Request, report: InstructReport) -> Reply:
-        tries = Retrying(
-            retry=retry_if_exception_type(TransientError),
-            stop=stop_after_attempt(self._max_retries + 1) | stop_when_event_set(self.stopped),
-            wait=pause,
-            sleep=self._sleep,
-            reraise=True,
-        )
-
-        def write() -> Reply:
-            self._rate_limits[writer.name].wait()
-            report.count(requests=1, retries=int(tries.statistics["attempt_number"] > 1))
-            return writer.write(request)
-
-        try:
-            return tries(write)
-        except RequestError as error:
-            raise NoReplyError(str(error)) from error
-        except TransientError as error:
-            raise NoReplyError(f"gave up after {tries.statistics['attempt_number']} tries: {error}") from error
 
 
 def _filled(text: str, **values: object) -> str:

@@ -13,12 +13,12 @@ from ..input_error import InputError
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..only_writer import only_writer
 from ..whole_file import remove_unfinished
+from ..writers import NoReplyError, Reply
 from .category import CategoryQuestions
-from .conversation import Conversations, NoReplyError
+from .conversation import Conversations
 from .instruct_report import InstructReport, cost_of
 from .output import files_folder, llava_item, write_lines
 from .reply_journal import Journal
-from .writer import Reply
 
 
 def instruct(

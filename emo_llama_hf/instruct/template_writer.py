@@ -3,8 +3,8 @@
 import json
 import random
 
+from ..writers import Reply, Request
 from .texts import read_json
-from .writer import Reply, Request
 
 
 class TemplateWriter:

@@ -10,26 +10,26 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from transformers import PreTrainedConfig
 
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
-from .methods import Method
 
 
-def meta_model(config: PreTrainedConfig, method: Method) -> nn.Module:
+def meta_model(config: PreTrainedConfig) -> EmoLlamaForConditionalGeneration:
     """
-    A model as it is trained, on the meta device: its parameters can be counted, but not computed with.
+    A model in bfloat16 on the meta device: its parameters can be counted, but not computed with.
 
     Args:
         config ([`EmoLlamaConfig`])
-        method ([`Method`])
     """
     with torch.device("meta"):
-        model = EmoLlamaForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
-    return method.make_trainable(model)
+        model: EmoLlamaForConditionalGeneration = EmoLlamaForConditionalGeneration._from_config(
+            config, dtype=torch.bfloat16
+        )
+    return model
 
 
 @contextmanager
 def faked(model: nn.Module) -> Iterator[None]:
     """
-    Computing with a model from [`meta_model`] as if it were on the CPU.
+    Computing with a model from [`meta_model`], or a part of one, as if it were on the CPU.
 
     Args:
         model (`nn.Module`): its parameters and buffers are replaced by fake ones.

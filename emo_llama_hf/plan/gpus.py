@@ -18,13 +18,15 @@ class Gpu:
         memory (`int`): GiB.
         teraflops (`float`): dense operations, 10^12 a second, in `dtype`.
         dtype (`str`): `"bfloat16"`, or `"float16"` where it knows no bfloat16.
-        source (`str`): who says so.
+        source (`str`): what figure that is.
+        urls (`list[str]`): pages that say so.
     """
 
     memory: int
     teraflops: float
     dtype: str
     source: str
+    urls: list[str]
 
 
 def gpus() -> dict[str, Gpu]:

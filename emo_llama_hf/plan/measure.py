@@ -1,6 +1,5 @@
 """What a training step takes, counted by torch: bytes of weights, gradients, optimizer, activations; operations."""
 
-import warnings
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +62,8 @@ def measure(
     """
     Measure a training step with torch's fake tensors: nothing is computed, and no weights are needed.
 
-    Weights are counted on the whole model. Activations and operations are counted on a model of one layer and on one
-    of two layers, of the language model and of the vision encoder: each further layer adds what the second one does.
+    Weights are counted on the whole model. Activations and operations are counted with one layer and with two of the
+    language model: each further layer adds what the second one does.
 
     Args:
         config ([`EmoLlamaConfig`])
@@ -76,33 +75,46 @@ def measure(
     Returns:
         `dict[bool, Measurement]`: without (`False`) and with (`True`) gradient checkpointing.
     """
-    way = METHODS[method]
-    layers, vision_layers = config.text_config.num_hidden_layers, config.vision_config.num_hidden_layers
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for what will be renamed
-        static = stored(config, method)
-        shape = (batch_size, frames, text_tokens)
-        steps: dict[bool, dict[str, int]] = {}
-        layer_bytes = 0
-        for checkpointing in (False, True):
-            one = _step(_cut(config, 1, 1), way, checkpointing, *shape)
-            two = _step(_cut(config, 2, 1), way, checkpointing, *shape)
-            deeper = _step(_cut(config, 1, 2), way, checkpointing, *shape)
-            steps[checkpointing] = {
-                name: first + (layers - 1) * (two[name] - first) + (vision_layers - 1) * (deeper[name] - first)
-                for name, first in one.items()
-            }
-            if checkpointing:  # what a layer keeps without it is what it makes again with it
-                steps[True]["working"] += layer_bytes
-            layer_bytes = two["activations"] - one["activations"]
-        cache = _kv_cache(_cut(config, 1, 1), way) * layers
-    return {ck: Measurement(**static, **step, kv_cache=cache) for ck, step in steps.items()}
+    static = {**stored(config, method), "kv_cache": _kv_cache(config)}
+    kept, layer = _whole_step(config, method, False, batch_size, frames, text_tokens)
+    again, _ = _whole_step(config, method, True, batch_size, frames, text_tokens)
+    again["working"] += layer["activations"]  # what a layer keeps without checkpointing, it makes again with it
+    return {False: Measurement(**static, **kept), True: Measurement(**static, **again)}
 
 
-def _cut(config: PreTrainedConfig, layers: int, vision_layers: int) -> PreTrainedConfig:
-    """The same with fewer layers."""
+def operations(
+    config: PreTrainedConfig, method: str, checkpointing: bool, batch_size: int, frames: int, text_tokens: int
+) -> int:
+    """
+    The operations of a step, which are `flops` of its [`measure`], without the rest.
+
+    Args:
+        config ([`EmoLlamaConfig`]), method (`str`), batch_size (`int`), frames (`int`), text_tokens (`int`):
+            see [`measure`].
+        checkpointing (`bool`): gradient checkpointing.
+    """
+    return _whole_step(config, method, checkpointing, batch_size, frames, text_tokens)[0]["flops"]
+
+
+def _whole_step(
+    config: PreTrainedConfig, method: str, checkpointing: bool, batch_size: int, frames: int, text_tokens: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """A step of a model with all layers, and what one more layer of its language model adds to it."""
+    one, two = (
+        _step(_cut(config, layers), METHODS[method], checkpointing, batch_size, frames, text_tokens)
+        for layers in (1, 2)
+    )
+    layer = {name: two[name] - first for name, first in one.items()}
+    step = {name: first + (config.text_config.num_hidden_layers - 1) * layer[name] for name, first in one.items()}
+    # Every method leaves the vision encoder frozen: its layers keep nothing, and compute once.
+    step["flops"] += (config.vision_config.num_hidden_layers - 1) * _vision_layer(config, batch_size * frames)
+    return step, layer
+
+
+def _cut(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
+    """The same with fewer layers of the language model, and one of the vision encoder."""
     config = deepcopy(config)
-    config.vision_config.num_hidden_layers = vision_layers
+    config.vision_config.num_hidden_layers = 1
     config.text_config.num_hidden_layers = layers
     if getattr(config.text_config, "layer_types", None):
         config.text_config.layer_types = config.text_config.layer_types[:layers]
@@ -117,7 +129,7 @@ def stored(config: PreTrainedConfig, method: str) -> dict[str, int]:
         config ([`EmoLlamaConfig`])
         method (`str`): one of `METHODS`.
     """
-    model = meta_model(config, METHODS[method])
+    model = METHODS[method].make_trainable(meta_model(config))
     parameters = list(model.parameters())
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     return {
@@ -170,10 +182,11 @@ def _step(
     config: PreTrainedConfig, method: Method, checkpointing: bool, batch_size: int, frames: int, text_tokens: int
 ) -> dict[str, int]:
     """Forward and backward of a model with few layers."""
-    model: Any = meta_model(config, method)
+    model: Any = method.make_trainable(meta_model(config))
     with faked(model):
         if checkpointing:
-            model.gradient_checkpointing_enable()
+            # Its name from transformers 5.23 on; before, there is only the other.
+            getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
         model.train()
         batch = example_batch(config, batch_size, frames, text_tokens)
         counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
@@ -185,12 +198,22 @@ def _step(
     return {"activations": activations, "working": logits, "flops": counter.get_total_flops()}
 
 
-def _kv_cache(config: PreTrainedConfig, method: Method) -> int:
-    """Keys and values of one token in a model with one layer."""
-    model: Any = meta_model(config, method)
+def _vision_layer(config: PreTrainedConfig, frames: int) -> int:
+    """Operations of a layer of the vision encoder."""
+    model: Any = meta_model(_cut(config, 1)).model.vision_model
     with faked(model), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        batch = example_batch(config, 1, 1, 1)
-        del batch["labels"]
-        cache = model.eval()(**batch, use_cache=True).past_key_values
-        (layer,) = cache.layers
-        return int((layer.keys.nbytes + layer.values.nbytes) // layer.keys.shape[-2])
+        side = config.vision_config.image_size
+        pictures = model.embeddings(torch.zeros(frames, 3, side, side))
+        counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
+        with counter:
+            model.encoder(inputs_embeds=pictures)
+    return counter.get_total_flops()
+
+
+def _kv_cache(config: PreTrainedConfig) -> int:
+    """Bytes of the keys and values of one token."""
+    model: Any = meta_model(_cut(config, 1)).model.language_model
+    with faked(model), torch.no_grad():
+        token = torch.zeros(1, 1, config.text_config.hidden_size, dtype=torch.bfloat16)
+        (layer,) = model(inputs_embeds=token, use_cache=True).past_key_values.layers
+        return int((layer.keys.nbytes + layer.values.nbytes) * config.text_config.num_hidden_layers)

@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 
 from ..input_error import InputError
 from .gpus import GIB, UTILIZATION, Gpu, gpus
-from .measure import Measurement, measure, stored
+from .measure import Measurement, measure, operations, stored
 from .methods import METHODS
 
 MEMORIES = (24, 48, 80)  # GiB of the cards that most people have
@@ -103,8 +103,7 @@ def plan(
     methods = {"lora": lora, "qlora": qlora, "full": measure(config, "full", batch_size, longest, text_tokens)}
     flops = (videos if videos else images) * methods[method][checkpointing].flops / batch_size
     if images and videos:
-        still = measure(config, method, batch_size, 1, text_tokens)[checkpointing]
-        flops += images * still.flops / batch_size
+        flops += images * operations(config, method, checkpointing, batch_size, 1, text_tokens) / batch_size
     steps = ceil(ceil((images + videos) / (batch_size * accumulation * gpu_count)) * epochs)
     hours = None
     if gpu is not None:

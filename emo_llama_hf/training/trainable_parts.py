@@ -7,6 +7,7 @@ from typing import Any
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
+from ..adapter_base import quiet_peft
 from ..input_error import InputError
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..modeling.modeling_face_prior import EmoLlamaFourierPosition
@@ -75,7 +76,8 @@ def make_trainable(
             modules_to_save=[PARTS[part] for part in present] or None,
             task_type="CAUSAL_LM",
         )
-        return get_peft_model(model, config)
+        with quiet_peft():
+            return get_peft_model(model, config)
     for part in present:
         getattr(model.model, PARTS[part]).requires_grad_(True)
     if "qformer" in present:

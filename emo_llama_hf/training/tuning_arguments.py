@@ -30,7 +30,7 @@ class TuningArguments:
         metadata={"help": f"weights' type: {', '.join(DTYPES)} (auto: as stored); with --bf16 what learns is float32"},
     )
     load_in_4bit: bool = field(
-        default=False, metadata={"help": "keep the language model in 4 bits (needs CUDA and bitsandbytes)"}
+        default=False, metadata={"help": "keep the language model in 4 bits (needs bitsandbytes)"}
     )
     parts: list[str] = field(
         default_factory=lambda: list(DEFAULT_PARTS),

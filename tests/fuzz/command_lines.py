@@ -50,9 +50,10 @@ FILES = [
 ]
 OPTIONS: dict[str, list[str]] = {
     "analyze": ["--model", "--device", "--dtype", "--labels", "--question", "--batch-size", "--max-new-tokens",
-                "--no-attributes", "--allow-private", "--json", "--save-annotated", "--debug"],
-    "chat": ["--model", "--device", "--dtype", "--max-new-tokens", "--allow-private"],
-    "info": ["--model", "--device", "--dtype"],
+                "--no-attributes", "--allow-private", "--json", "--save-annotated", "--debug", "--device-map",
+                "--load-in-4bit", "--load-in-8bit"],
+    "chat": ["--model", "--device", "--dtype", "--max-new-tokens", "--allow-private", "--load-in-4bit"],
+    "info": ["--model", "--device", "--dtype", "--device-map"],
     "evaluate": ["--output", "--model", "--labels", "--faces", "--folds", "--protocol", "--no-attributes",
     "--batch-size",
                  "--max-new-tokens", "--layout", "--split", "--label-map", "--data-option", "--on-error", "--dtype"],
@@ -76,7 +77,8 @@ OPTIONS: dict[str, list[str]] = {
               "--save-strategy", "--fp16", "--bf16", "--layout", "--split", "--label-map", "--data-option",
               "--on-error"],
 }  # fmt: skip
-FLAGS = {"--no-attributes", "--allow-private", "--json", "--debug", "--keep-adapter", "--dry-run", "--fp16", "--bf16"}
+FLAGS = {"--no-attributes", "--allow-private", "--json", "--debug", "--keep-adapter", "--dry-run", "--fp16", "--bf16",
+         "--load-in-4bit", "--load-in-8bit"}  # fmt: skip
 MUST = {"evaluate": ["--output", "out"], "instruct": ["--output", "out/o.jsonl"], "convert": ["--output", "out"],
     "train": [
     "--output", "out", "--use-cpu", "true", "--max-steps", "1", "--report-to", "none", "--disable-tqdm",
@@ -153,7 +155,7 @@ def warm() -> None:
     load = model_options.load_model
 
     def loaded(model: Any, **settings: Any) -> Any:
-        is_default = (model, settings.get("dtype"), settings.get("device")) == (None, "auto", "cpu")
+        is_default = model is None and {k: v for k, v in settings.items() if v} == {"dtype": "auto", "device": "cpu"}
         return opened if is_default else load(model, **settings)
 
     model_options.load_model = loaded

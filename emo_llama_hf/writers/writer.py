@@ -1,4 +1,4 @@
-"""What a writer of conversations and descriptions is asked, what it answers, and how it fails."""
+"""What a writer is asked about pictures, what it answers, and how it fails."""
 
 import io
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class Reply:
 
 class Writer(Protocol):
     """
-    Anything that writes conversations, or descriptions of clips.
+    Anything that writes about pictures and clips: conversations, descriptions, answers.
 
     Attributes:
         name (`str`): tells writers with different results apart.
@@ -74,7 +74,7 @@ class Writer(Protocol):
 
     def write(self, request: Request) -> Reply:
         """
-        Write one conversation or description.
+        Write one text.
 
         Args:
             request ([`Request`])
@@ -93,6 +93,10 @@ class WriterError(RuntimeError):
 
 class RequestError(RuntimeError):
     """The writer does not accept this one request."""
+
+
+class NoReplyError(RuntimeError):
+    """No usable reply after all tries."""
 
 
 class TransientError(RuntimeError):

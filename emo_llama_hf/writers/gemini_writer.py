@@ -1,4 +1,4 @@
-"""Conversations by Gemini, as the paper made its instruction data, through the `google-genai` package."""
+"""Texts by Gemini, who wrote the paper's instruction data, through the `google-genai` package."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Conversations by any endpoint that speaks OpenAI's chat completions, through the `openai` package."""
+"""Texts by any endpoint that speaks OpenAI's chat completions, through the `openai` package."""
 
 import base64
 from typing import Any
@@ -62,7 +62,7 @@ class OpenAIWriter:
         content = [*pictures, {"type": "text", "text": request.prompt}]
         form: dict[str, Any] = {}
         if request.schema is not None:
-            schema = {"name": "conversation", "schema": request.schema, "strict": True}
+            schema = {"name": "reply", "schema": request.schema, "strict": True}
             form["response_format"] = {"type": "json_schema", "json_schema": schema}
         try:
             completion = self._client.chat.completions.create(

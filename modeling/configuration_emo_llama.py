@@ -17,6 +17,7 @@ from .setting_checks import (
     MOST,
     MOST_LAYERS,
     check_base_settings,
+    check_choice,
     check_flag,
     check_integer,
     check_mapping,
@@ -46,6 +47,8 @@ PARSING_LABELS = [
     "inner_mouth", "lower_lip", "hair",
 ]  # fmt: skip
 FACE_TASKS = ["landmarks", "head_pose", "attribute", "visibility", "age", "gender", "race", "parsing"]
+# What each choice of `face_info_mining` looks at.
+FACE_INFO_MINING = {"both": ("global", "local"), "global": ("global",), "local": ("local",), "none": ()}
 EMOTION_LABELS = ["angry", "disgusted", "afraid", "happy", "sad", "surprised", "neutral"]
 
 # Where `trust_remote_code` finds the classes beside the weights.
@@ -214,6 +217,9 @@ class EmoLlamaConfig(PreTrainedConfig):
         emotion_labels (`list[str]`, *optional*): default label set of a closed question about the perceived emotion.
         initializer_range (`float`, *optional*, defaults to 0.02): standard deviation of the initial weights.
         tie_word_embeddings (`bool`, *optional*, defaults to that of `text_config`): share input and output embeddings.
+        face_info_mining (`str`, *optional*, defaults to `"both"`):
+            Where frame features look in the face prior: `"global"` (its map), `"local"` (its landmarks), `"both"` or
+            `"none"`. Weights of what is left out may be in the checkpoint: they are not read.
     """
 
     model_type = "emo_llama"
@@ -237,6 +243,7 @@ class EmoLlamaConfig(PreTrainedConfig):
         emotion_labels: list[str] | None = None,
         initializer_range: float = 0.02,
         tie_word_embeddings: bool | None = None,
+        face_info_mining: str = "both",
         **kwargs: Any,
     ) -> None:
         self.vision_config = _build("vision_config", vision_config, InstructBlipVisionConfig, initializer_range=0.02)
@@ -246,6 +253,7 @@ class EmoLlamaConfig(PreTrainedConfig):
         if face_config is not None:
             self.face_config = _build("face_config", face_config, EmoLlamaFaceConfig)
         self.qformer_config.encoder_hidden_size = self.vision_config.hidden_size
+        self.face_info_mining = face_info_mining
         self.num_query_tokens = num_query_tokens
         self.content_tokens = content_tokens
         self.projector_depth = projector_depth
@@ -264,6 +272,7 @@ class EmoLlamaConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         """Raise `ValueError` where a value is not of its type, out of range, or cannot give a working model."""
+        check_choice("face_info_mining", self.face_info_mining, tuple(FACE_INFO_MINING))
         check_integer("num_query_tokens", self.num_query_tokens, 1, MOST)
         check_integer("projector_depth", self.projector_depth, 1, MOST_LAYERS)
         check_integer("image_token_id", self.image_token_id, 0, MOST)
@@ -281,6 +290,11 @@ class EmoLlamaConfig(PreTrainedConfig):
             )
         if self.face_config is not None and "landmarks" not in self.face_config.tasks:
             raise ValueError("`face_config.tasks` must have 'landmarks', where Face Info Mining looks.")
+
+    @property
+    def mined(self) -> tuple[str, ...]:
+        """Which of `"global"` and `"local"` Face Info Mining looks at; empty where there is none."""
+        return () if self.face_config is None else FACE_INFO_MINING[self.face_info_mining]
 
     @property
     def patches_per_side(self) -> int:

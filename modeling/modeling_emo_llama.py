@@ -62,6 +62,13 @@ VISUAL_INPUTS = (
 )
 WHOLE = re.compile(r"\.modules_to_save\.[^.]+")  # where PEFT puts the copy of a part that an adapter trains as a whole
 HUB_KWARGS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+# Weights that each choice of `config.face_info_mining` leaves unread.
+UNMINED = {
+    "both": set(),
+    "global": {r"face_info_mining\.(local_attention|landmark_embedding)\."},
+    "local": {r"face_info_mining\.global_attention\."},
+    "none": {r"face_info_mining\."},
+}
 NO_FACE_PRIOR = (
     "This checkpoint has no face prior (`config.face_config` is None): leave `face_pixel_values` and `face_map` out."
 )
@@ -274,7 +281,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         self.face_info_mining: EmoLlamaFaceInfoMining | None = None
         if config.face_config is not None:
             self.face_prior = EmoLlamaFacePriorModel(config.face_config)
-            self.face_info_mining = EmoLlamaFaceInfoMining(config)
+            if config.mined:
+                self.face_info_mining = EmoLlamaFaceInfoMining(config)
+            self._keys_to_ignore_on_load_unexpected = UNMINED[config.face_info_mining]
         self.language_model = AutoModel.from_config(config.text_config)
         self.post_init()
 
@@ -428,8 +437,10 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithCrossAttentions:
         """Patch features (F, N, D) that looked at the face prior and, on request, where they looked."""
-        if self.face_info_mining is None:
+        if self.face_prior is None:
             raise ValueError(NO_FACE_PRIOR)
+        if self.face_info_mining is None:
+            return BaseModelOutputWithCrossAttentions(last_hidden_state=features)
         if face_mask is None:
             face_mask = torch.ones(face_map.shape[0], dtype=torch.bool, device=features.device)
         torch_compilable_check(

@@ -47,7 +47,7 @@ class EmoLlamaFaceInfoMining(nn.Module):
     sampled at each landmark plus where and which landmark it is. With both gates at zero the features do not change.
 
     Args:
-        config ([`EmoLlamaConfig`]): with a `face_config`.
+        config ([`EmoLlamaConfig`]): with a `face_config`; its `face_info_mining` may leave one of the two out.
     """
 
     def __init__(self, config: EmoLlamaConfig):
@@ -55,9 +55,14 @@ class EmoLlamaFaceInfoMining(nn.Module):
         width = config.face_config.hidden_size
         self.norm = nn.LayerNorm(width)
         self.position = EmoLlamaFourierPosition(width)
-        self.landmark_embedding = nn.Embedding(config.face_config.num_landmarks, width)
-        self.global_attention = EmoLlamaGatedFaceAttention(config)
-        self.local_attention = EmoLlamaGatedFaceAttention(config)
+        self.global_attention: EmoLlamaGatedFaceAttention | None = None
+        self.local_attention: EmoLlamaGatedFaceAttention | None = None
+        if "local" in config.mined:
+            self.landmark_embedding = nn.Embedding(config.face_config.num_landmarks, width)
+        if "global" in config.mined:
+            self.global_attention = EmoLlamaGatedFaceAttention(config)
+        if "local" in config.mined:
+            self.local_attention = EmoLlamaGatedFaceAttention(config)
 
     def forward(
         self, features: torch.Tensor, face_map: torch.Tensor, landmarks: torch.Tensor, face_mask: torch.Tensor
@@ -72,18 +77,26 @@ class EmoLlamaFaceInfoMining(nn.Module):
         Returns:
             `torch.FloatTensor` of shape `(F, N, D)`: the features and what they found in the face.
         """
+        update = torch.zeros_like(features)
+        if self.global_attention is not None:
+            pixels = self.norm(face_map.flatten(2).transpose(1, 2))  # F, h*w, C
+            grid = self.position(cell_centres(face_map)).flatten(0, 1)  # h*w, C
+            update = update + self.global_attention(features, keys=pixels + grid, values=pixels)
+        if self.local_attention is not None:
+            tokens = self._landmark_tokens(face_map, landmarks)
+            update = update + self.local_attention(features, keys=tokens, values=tokens)
+        return features + update.masked_fill(~face_mask[:, None, None], 0)
+
+    def _landmark_tokens(self, face_map: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+        """The map (F, C, h, w) at the landmarks (F, L, 2), with where and which they are: (F, L, C)."""
         # In float32: on a CPU, torch's grid_sample reads garbage from a half precision map in channels_last.
         sampled = nn.functional.grid_sample(
             face_map.float(), landmarks.float().unsqueeze(1), padding_mode="border", align_corners=False
         ).to(face_map.dtype)
-        sampled = self.norm(sampled.squeeze(2).transpose(1, 2))  # F, L, C
-        pixels = self.norm(face_map.flatten(2).transpose(1, 2))  # F, h*w, C
-        grid = self.position(cell_centres(face_map)).flatten(0, 1)  # h*w, C
         numbers = torch.arange(landmarks.shape[1], device=landmarks.device)
-        where = self.position(landmarks) + self.landmark_embedding(numbers)  # F, L, C
-        update: torch.Tensor = self.global_attention(features, keys=pixels + grid, values=pixels)
-        update = update + self.local_attention(features, keys=sampled + where, values=sampled + where)
-        return features + update.masked_fill(~face_mask[:, None, None], 0)
+        where = self.position(landmarks) + self.landmark_embedding(numbers)
+        tokens: torch.Tensor = self.norm(sampled.squeeze(2).transpose(1, 2)) + where
+        return tokens
 
 
 __all__ = ["EmoLlamaFaceInfoMining", "EmoLlamaGatedFaceAttention"]

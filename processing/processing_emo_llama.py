@@ -384,7 +384,7 @@ class EmoLlamaProcessor(ProcessorMixin):
                 raise ValueError(
                     f"Visual {index} has no question: say in `text` or `questions` what is asked about it."
                 )
-        return guides
+        return [""] * len(guides) if self.prompt.question_guide == "none" else guides
 
     def _qformer_inputs(self, questions: list[str], return_tensors: str | None) -> dict[str, Any]:
         tokens = self.qformer_tokenizer(

@@ -84,7 +84,7 @@ class TestCommand:
 
     def test_folds_are_run_once_and_averaged(self, tiny, tmp_path, capsys, monkeypatch, short):
         """Killed in the second fold: the first is kept as it is, and the figures are those of both."""
-        module = import_module("emo_llama_hf.training.cross_validate")
+        module = import_module("emo_llama_hf.training.train_and_evaluate")
         data, output = face_folders(tmp_path / "faces", 2), tmp_path / "out"
         trained, train = [], module.train
 
@@ -109,7 +109,7 @@ class TestCommand:
             assert picture.format == "PNG"
         assert "over 2 folds: WAR" in capsys.readouterr().out
         assert main(command(data, tiny, output, "--num-folds", "2", "--learning-rate", "1")) == 1
-        assert "has a cross-validation with other" in capsys.readouterr().err
+        assert "was begun with other" in capsys.readouterr().err
         (output / "settings.json").write_text('{"data": ')
         assert main(command(data, tiny, output, "--num-folds", "2")) == 1
         assert f"{output / 'settings.json'} is damaged" in capsys.readouterr().err

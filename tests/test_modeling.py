@@ -111,6 +111,27 @@ def test_closed_gate_equals_a_model_without_face_prior(samples):
     torch.testing.assert_close(with_prior(**samples[3]).logits, without(**plain).logits, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("mined", "closed"), [("global", "local"), ("local", "global"), ("none", "both"), ("both", "")]
+)
+@torch.no_grad()
+def test_face_info_mining_in_part_equals_the_whole_with_the_other_gate_closed(model, samples, tmp_path, mined, closed):
+    """One checkpoint opens with any part of it, and each part learns alone."""
+    model.save_pretrained(tmp_path)
+    whole = copy.deepcopy(model)
+    for name in ("global", "local"):
+        if closed in (name, "both"):
+            getattr(whole.model.face_info_mining, f"{name}_attention").gate.zero_()
+    config = EmoLlamaConfig.from_pretrained(tmp_path, face_info_mining=mined)
+    part, report = EmoLlamaForConditionalGeneration.from_pretrained(tmp_path, config=config, output_loading_info=True)
+    assert not any(report.values())
+    torch.testing.assert_close(part(**samples[3]).logits, whole(**samples[3]).logits)
+    with torch.enable_grad():
+        part(**samples[3], labels=samples[3]["input_ids"].clamp(max=419)).loss.backward()
+    still = [name for name, weight in part.named_parameters() if weight.grad is None and "face_info_mining" in name]
+    assert still == [] and (part.model.face_info_mining is None) == (mined == "none")
+
+
 @torch.no_grad()
 def test_frames_without_a_face_are_not_touched_by_the_prior(model, samples):
     clip = samples[1]
@@ -605,7 +626,13 @@ class TestErrors:
             model(**{**samples[0], "face_pixel_values": None}, **features)
 
     @pytest.mark.parametrize(
-        ("argument", "value"), [("content_tokens", "grid:9"), ("content_tokens", "some"), ("projector_depth", 0)]
+        ("argument", "value"),
+        [
+            ("content_tokens", "grid:9"),
+            ("content_tokens", "some"),
+            ("projector_depth", 0),
+            ("face_info_mining", "all"),
+        ],
     )
     def test_configuration(self, argument, value):
         with pytest.raises(ValueError, match=f"`{argument}"):

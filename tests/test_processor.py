@@ -246,6 +246,9 @@ def test_a_visual_is_guided_by_its_own_turn_or_the_latest(processor, tiny):
     assert plain(processor(text=text, images=pictures)) == ["happy?", "sad?"]
     latest = AutoProcessor.from_pretrained(tiny, question_guide="latest")
     assert plain(latest(text=text, images=pictures)) == ["angry?", "angry?"]
+    none = AutoProcessor.from_pretrained(tiny, question_guide="none")
+    for given in ({}, {"questions": "why"}):
+        assert plain(none(text=text, images=pictures, **given)) == ["", ""]
     assert plain(processor(text=text, images=pictures, questions="why")) == ["why", "why"]
     assert plain(processor(text=text, images=pictures, questions=["why", "how"])) == ["why", "how"]
 

@@ -12,6 +12,7 @@ from .face_prior.crops import FaceCrops
 from .face_prior.training import FaceMapForTraining, FaceTasksForTraining, taught, train_face_prior
 from .feature_cache import FeatureCache, fill_cache
 from .train import train
+from .train_and_evaluate import same_settings, train_and_evaluate
 from .trainable_parts import make_trainable
 from .trainer import EmoLlamaTrainer
 from .training_arguments import EmoLlamaTrainingArguments
@@ -35,8 +36,10 @@ __all__ = [
     "cross_validate",
     "fill_cache",
     "make_trainable",
+    "same_settings",
     "samples_of",
     "taught",
     "train",
+    "train_and_evaluate",
     "train_face_prior",
 ]

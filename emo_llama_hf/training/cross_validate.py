@@ -1,32 +1,23 @@
 """A cross-validation: each fold is trained, then evaluated, and the figures are those of all folds."""
 
-import gc
-import json
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import PartialState
 
 from ..data.folds import Fold
 from ..data.record import Record
 from ..data.sample import Sample
-from ..evaluation.evaluate import evaluate
 from ..evaluation.evaluation_report import EvaluationReport, make_report, save_report
-from ..evaluation.load_predictor import load_predictor
-from ..evaluation.result_journal import ADVICE, Journal
-from ..input_error import InputError
+from ..evaluation.result_journal import ADVICE, SETTINGS_FILE, Journal
 from ..json_text import read_object
 from ..seeds import seed_of
-from ..whole_file import write_text
-from .train import train
+from .train_and_evaluate import EVALUATION, same_settings, train_and_evaluate
 from .training_arguments import EmoLlamaTrainingArguments
 from .tuning_arguments import TuningArguments
-
-SETTINGS_FILE = "settings.json"
-TRAINED_FILE = "train_results.json"  # what a training run writes last of all
 
 
 def cross_validate(
@@ -55,33 +46,20 @@ def cross_validate(
         [`EvaluationReport`]: with `folds`, and `over_folds`, their mean and standard deviation.
 
     Raises:
-        `InputError`: the folder has a cross-validation of other data or settings; see [`train`] and [`evaluate`].
+        `InputError`: the folder was begun with other data or settings; see [`train_and_evaluate`].
     """
     output = Path(arguments.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
-    _check_settings(output, {**(settings or {}), "folds": {fold.name: _digest(fold) for fold in folds}})
+    same_settings(output, {**(settings or {}), "folds": {fold.name: _digest(fold) for fold in folds}})
     label_sets: dict[str, list[str]] = {}
     results = []
     for fold in folds:
-        folder = output / f"fold-{fold.name}"
+        run = copy(arguments)
+        run.output_dir = str(output / f"fold-{fold.name}")
         tested: list[Sample] = [{**sample, "fold": fold.name} for sample in samples_of(fold.test)]
         for sample in tested:
             label_sets[sample["dataset"]] = list(sample["emotion_labels"] or ())
-        if not (folder / "evaluation" / "report.json").is_file():
-            if not (folder / TRAINED_FILE).is_file():
-                run = copy(arguments)
-                run.output_dir, run.resume_from_checkpoint = str(folder), "last"
-                train(run, tuning, samples_of(fold.train))
-                _free()
-            cpu = arguments.device.type == "cpu"
-            predictor, processor = load_predictor(
-                str(folder), device="cpu" if cpu else None, dtype=tuning.dtype, max_new_tokens=max_new_tokens
-            )
-            size = arguments.per_device_eval_batch_size
-            evaluate(predictor, tested, processor, folder / "evaluation", batch_size=size)
-            del predictor
-            _free()
-        file = folder / "evaluation" / SETTINGS_FILE
+        train_and_evaluate(run, tuning, partial(samples_of, fold.train), tested, max_new_tokens)
+        file = Path(run.output_dir) / EVALUATION / SETTINGS_FILE
         found = Journal(file.parent, read_object(file.read_bytes(), str(file), ADVICE)).read()
         results += [found[sample["id"]] for sample in tested]
     report = make_report(results, label_sets)
@@ -90,26 +68,6 @@ def cross_validate(
     return report
 
 
-def _check_settings(output: Path, settings: dict[str, Any]) -> None:
-    file, settings = output / SETTINGS_FILE, json.loads(json.dumps(settings, default=str))
-    if not file.is_file():
-        if PartialState().is_main_process:
-            write_text(file, json.dumps(settings, indent=2) + "\n")
-        return
-    old = read_object(file.read_bytes(), str(file), ADVICE)
-    changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
-    if changed:
-        names = ", ".join(f"`{name}`" for name in changed)
-        raise InputError(f"{output} has a cross-validation with other {names}: use the same, or name another folder.")
-
-
 def _digest(fold: Fold) -> list[int]:
     """What changes with the records of a fold: of training and of test data a number."""
     return [seed_of(*(part for r in rows for part in (r.id, r.emotion))) for rows in (fold.train, fold.test)]
-
-
-def _free() -> None:
-    """Give back the memory of one fold's model before the next is loaded."""
-    gc.collect()
-    if torch.accelerator.is_available():
-        torch.accelerator.empty_cache()

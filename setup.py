@@ -20,12 +20,14 @@ EXTRAS = {
     "openai": ["openai>=2.54"],
     "demo": ["gradio>=5"],
     "quantization": ["bitsandbytes>=0.50"],
+    "grpo": ["trl>=1"],
 }
 EXTRAS["test"] = [
     *EXTRAS["train"],
     *EXTRAS["gemini"],
     *EXTRAS["openai"],
     *EXTRAS["quantization"],
+    *EXTRAS["grpo"],
     "hypothesis>=6",
     "import-linter>=2.6",
     "mypy>=1.15",
@@ -35,7 +37,6 @@ EXTRAS["test"] = [
     "pytest-xdist>=3.6",
     "ruff>=0.12",
     "setuptools>=77",
-    "trl>=1",
 ]
 
 # Stated once, where users ask for it; read as text because importing the package needs its dependencies.

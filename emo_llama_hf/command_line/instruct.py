@@ -24,7 +24,7 @@ from ..whole_file import remove_unfinished, write_text
 from ..writers import TransformersWriter, Writer, provider_of
 from .data_options import DataOptions, with_unique_ids
 from .endpoint_options import EndpointOptions
-from .options import CommaList, Labels, NumFrames, Output, comma_list
+from .options import CommaList, Labels, NumFrames, Output, Temperature, comma_list
 
 KINDS = ("category", "conversation")
 SHOWN_FRAMES = 4  # of a clip, to whoever writes conversations
@@ -38,7 +38,7 @@ class WriterOptions:
         "template"
     )
     writer_model: Annotated[str | None, typer.Option(metavar="M", help="the provider's name of the model")] = None
-    temperature: Annotated[float, typer.Option(metavar="T", help="of the model's sampling")] = 0.9
+    temperature: Temperature = 0.9
     describe: Annotated[
         str | None,
         typer.Option(

@@ -107,6 +107,7 @@ FullFrameBelow: TypeAlias = Annotated[
     float | None,
     typer.Option(min=0, metavar="N", help="pictures up to so many pixels are taken for a face (default: the model's)"),
 ]
+Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="of the model's sampling")]
 
 # -- the result
 

@@ -1,10 +1,12 @@
 """The command `emo-llama train`."""
 
 import argparse
+from collections.abc import Callable
 from copy import copy
-from dataclasses import fields, make_dataclass, replace
+from dataclasses import dataclass, fields, make_dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 from transformers import HfArgumentParser
@@ -13,9 +15,10 @@ from typer.core import TyperCommand
 from ..input_error import InputError
 from ..load_model import load_config, load_processor
 from .data_options import DataOptions, ReadingOptions
-from .options import Dtype, Faces, Labels, Model, Output, comma_list
+from .options import CommaList, Dtype, Faces, Labels, Model, Output, Temperature, comma_list
 
 if TYPE_CHECKING:
+    from ..training.run_trainer import RunTrainer
     from ..training.training_arguments import EmoLlamaTrainingArguments
     from ..training.tuning_arguments import TuningArguments
 
@@ -24,6 +27,26 @@ READING = {field.name for field in fields(ReadingOptions)}
 OURS = {"model", "dtype", "emotion_labels", "output_dir", "debug"} | READING
 LISTS = {"parts", "lora_targets", "learning_rates"}  # written a,b as all lists of ours; transformers' are written a b
 REST = "emo_llama_hf.command_line.train"
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """By what a model learns."""
+
+    method: Annotated[
+        Literal["supervised", "grpo"],
+        typer.Option(help="learn the answers of the data, or by rewards of the model's own (TRL's GRPO)"),
+    ] = "supervised"
+    rewards: Annotated[
+        CommaList | None,
+        typer.Option(
+            parser=comma_list, metavar="a,b", help="of grpo: label, format, agreement (default: all), module:function"
+        ),
+    ] = None
+    num_generations: Annotated[int, typer.Option(metavar="N", help="of grpo: answers to each question")] = 8
+    temperature: Temperature = 1.0
+    beta: Annotated[float, typer.Option(metavar="B", help="of grpo: weight of the divergence from the base")] = 0.0
+    max_completion_length: Annotated[int, typer.Option(metavar="N", help="of grpo: tokens of an answer")] = 64
 
 
 class TrainCommand(TyperCommand):
@@ -98,6 +121,7 @@ def train(
     context: typer.Context,
     data: DataOptions,
     reading: ReadingOptions,
+    method: MethodOptions,
     output: Output,
     model: Model = None,
     dtype: Dtype = "auto",
@@ -114,7 +138,17 @@ def train(
 ) -> int:
     """Fine-tune a model on a data set."""
     from ..training.end_training import end_training
-    from ..training.train import train as fine_tune
+    from ..training.train import train as supervised
+
+    fine_tune: Callable[..., RunTrainer] = supervised
+    given = {name: value for name, value in vars(method).items() if value is not None}
+    if given.pop("method") == "grpo":
+        from ..training.grpo import GRPOArguments
+        from ..training.grpo.train_grpo import train_grpo
+
+        fine_tune = partial(train_grpo, grpo=GRPOArguments(**given))
+    elif changed := [f.name for f in fields(method) if f.name in given and given[f.name] != f.default]:
+        raise InputError(f"--{changed[0].replace('_', '-')} is of --method grpo: give both, or neither.")
 
     arguments, tuning = chosen(context, output, reading, model=model, dtype=dtype, emotion_labels=labels)
     default_labels = load_config(model, base=tuning.base).emotion_labels
@@ -125,7 +159,14 @@ def train(
         eval_faces = eval_faces or (None if eval_data else faces)
         eval_samples = evaluated.samples(labels, default_labels, eval_faces, phrasing)
         eval_name = evaluated.name
-    trainer = fine_tune(arguments, tuning, train_samples, eval_samples, data.name, eval_name)
+    trainer = fine_tune(
+        arguments,
+        tuning,
+        train_samples=train_samples,
+        eval_samples=eval_samples,
+        train_data=data.name,
+        eval_data=eval_name,
+    )
     if trainer.is_world_process_zero():
         print(f"Saved in {output}.")
     del trainer

@@ -10,10 +10,12 @@ from ..whole_file import whole_file
 
 logger = logging.get_logger(__name__)
 
+RATED = (("eval_uar", "UAR"), ("eval_reward", "evaluation reward"), ("reward", "training reward"))
+
 
 def save_loss_curve(log_history: list[dict[str, float]], path: str | Path) -> None:
     """
-    Draw training loss, evaluation loss and UAR over the steps.
+    Draw training loss, evaluation loss and, on an axis of their own, UAR or mean rewards over the steps.
 
     Args:
         log_history (`list[dict]`): `TrainerState.log_history`.
@@ -29,12 +31,18 @@ def save_loss_curve(log_history: list[dict[str, float]], path: str | Path) -> No
         points = [(entry["step"], entry[key]) for entry in log_history if key in entry]
         if points:
             axes.plot(*zip(*points, strict=True), label=name, marker="o" if key == "eval_loss" else None)
-    points = [(entry["step"], entry["eval_uar"]) for entry in log_history if "eval_uar" in entry]
     lines = list(axes.get_lines())
-    if points:
+    rated = [(key, name) for key, name in RATED if any(key in entry for entry in log_history)]
+    if rated:
         right = axes.twinx()
-        right.set(ylabel="UAR", ylim=(0, 1))
-        lines += right.plot(*zip(*points, strict=True), label="UAR", color="tab:green", marker="o")
+        right.set(ylabel=rated[0][1].rpartition(" ")[2])
+        if rated[0][0] == "eval_uar":
+            right.set_ylim(0, 1)
+        for (key, name), color in zip(rated, ("tab:green", "tab:olive"), strict=False):
+            points = [(entry["step"], entry[key]) for entry in log_history if key in entry]
+            lines += right.plot(
+                *zip(*points, strict=True), label=name, color=color, marker="o" if "eval" in key else None
+            )
     axes.legend(lines, [line.get_label() for line in lines])
     axes.grid(alpha=0.3)
     with whole_file(path) as unfinished:

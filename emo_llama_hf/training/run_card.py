@@ -34,6 +34,7 @@ FIGURES = (
     ("eval_war", "accuracy", "WAR: of all samples, how many are right"),
     ("eval_uar", "recall", "UAR: mean recall of the labels"),
     ("eval_loss", "loss", "loss"),
+    ("eval_reward", "reward", "mean reward of sampled answers"),
 )
 
 
@@ -57,7 +58,7 @@ def run_card(trainer: Trainer, origin: RunOrigin) -> ModelCard:
     The card of what a trainer has learned so far.
 
     Args:
-        trainer ([`EmoLlamaTrainer`])
+        trainer ([`RunTrainer`])
         origin ([`RunOrigin`])
     """
     adapter = isinstance(trainer.model, PeftModel)
@@ -96,14 +97,14 @@ def run_card(trainer: Trainer, origin: RunOrigin) -> ModelCard:
 def _figures(trainer: Trainer, data: str | None, rows: list[tuple[str, float]]) -> str:
     if not rows:
         return "It was not evaluated.\n"
-    count = f"{len(trainer.eval_dataset)} samples" if trainer.eval_dataset is not None else "Samples"
+    count = f"{len(trainer.tested)} samples" if trainer.tested is not None else "Samples"
     of_data = f" of {data}" if data else ""
     table = "\n".join(f"| {said} | {value:.3f} |" for said, value in rows)
-    label_sets = dict.fromkeys(filter(None, trainer.eval_dataset.label_sets)) if trainer.eval_dataset else {}
+    label_sets = dict.fromkeys(filter(None, trainer.tested.label_sets)) if trainer.tested else {}
     options = "; or ".join(map(", ".join, label_sets)) or "the labels"
     return (
         f"\n## Figures\n\n{count}{of_data} that were to be kept apart from those to learn from; they may have chosen "
-        f"the checkpoint.\n\n| likeliest of {options} | |\n|---|---|\n{table}\n"
+        f"the checkpoint.\n\n| labels: {options} | |\n|---|---|\n{table}\n"
     )
 
 
@@ -121,8 +122,7 @@ def _settings(trainer: Trainer) -> dict[str, object]:
         "learning rate": f"{args.learning_rate:g}{rates}, {_value(args.lr_scheduler_type)}",
         "optimizer": f"{_value(args.optim)}, weight decay {args.weight_decay:g}",
         "steps": f"{trainer.state.global_step} of {batch} samples, {trainer.state.epoch or 0:.3g} epochs",
-        "class balance": args.class_balance,
-        "closed-set weight": args.closed_set_weight,
+        **trainer.card_settings(),
         "precision": "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32",
         "seed": args.seed,
         "versions": f"transformers {transformers.__version__}, torch {torch.__version__}, peft {peft.__version__}",
@@ -130,11 +130,11 @@ def _settings(trainer: Trainer) -> dict[str, object]:
 
 
 def _training_data(trainer: Trainer, name: str | None) -> str:
-    if trainer.train_dataset is None:
+    if trainer.learned is None:
         return "Not stated."
-    counts = Counter(emotion or "no label" for emotion in trainer.train_dataset.emotions)
+    counts = Counter(emotion or "no label" for emotion in trainer.learned.emotions)
     return (
-        f"{name or 'Samples that were not named'}: {len(trainer.train_dataset)} samples, with the perceived emotions "
+        f"{name or 'Samples that were not named'}: {len(trainer.learned)} samples, with the perceived emotions "
         f"{', '.join(f'{emotion} ({count})' for emotion, count in counts.most_common())}. "
         "The terms of this data, and of what the base was trained on, are to be kept."
     )

@@ -54,7 +54,7 @@ def reward(results: list[dict], labels: list[str]) -> float:
     """Mean sum of the rewards of answers, as TRL adds them up; here of the answers that are given without chance."""
     columns = {
         "completions": [[{"role": "assistant", "content": row["answer"]}] for row in results],
-        "emotion": [row["emotion"] for row in results],
+        "emotion": [row["target"] for row in results],
         "emotion_labels": [labels] * len(results),
     }
     values = [value for rule in REWARDS.values() for value in rule(**columns)]

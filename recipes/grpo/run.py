@@ -4,8 +4,8 @@ Reinforcement learning beside supervised training, from emo-llama-mini, on as ma
     python recipes/grpo/run.py TRAIN.parquet TEST.parquet WORK [--faces 400] [--test-faces 1000] [--seed 0]
 
 Writes `table.md` into WORK, with reward and accuracy on the first faces of TEST before training, after GRPO and after
-supervised training. Nothing is chosen on TEST: each run is of one pass and keeps what it ends with. What is finished is
-kept, and the same command goes on.
+supervised training. Nothing is chosen on TEST: each run is of one pass and keeps what it ends with. What is finished
+is kept, and the same command goes on.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 from emo_llama_hf.command_line import main as cli
 from emo_llama_hf.command_line.analyze import _save_annotated
 from emo_llama_hf.command_line.model_options import ModelOptions
+from emo_llama_hf.only_writer import only_writer
 from media import clip, numbered
 from test_isolation import serving
 
@@ -145,11 +146,18 @@ def test_names_of_annotated_pictures_stay_in_their_folder(tmp_path):
     )
     taken.mkdir()
     names += ["https://host/..%2f..%2fetc/passwd?x=/../y", "https://host/", "a\udcff\n.png", "-", "c.png"]
-    (taken / ".c.png.reserved").touch()  # another process is saving it
-    saved = [_save_annotated(picture, name, taken) for name in names]
+    with only_writer(taken / "c.png"):  # another process is saving it
+        saved = [_save_annotated(picture, name, taken) for name in names]
     assert len(set(saved)) == len(names) and {path.parent for path in saved} == {taken}
-    assert {*taken.iterdir()} == {*saved, taken / ".c.png.reserved"} and [*tmp_path.iterdir()] == [taken]
+    assert {*taken.iterdir()} == {*saved} and [*tmp_path.iterdir()] == [taken]
     assert saved[-1].name == "c-2.png" and "a.png" in {path.name for path in saved}
+
+
+def test_what_a_killed_run_left_takes_no_name(tmp_path):
+    for left in (".a.png.lock", ".a.png.0123abcd.part"):
+        (tmp_path / left).touch()
+    assert _save_annotated(Image.new("RGB", (8, 8)), "a.png", tmp_path).name == "a.png"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_annotated_people(run, tmp_path, tiny):

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..input_error import InputError
+from ..only_writer import only_writer
 from ..processing.media_limits import MediaLimits
-from ..whole_file import whole_file
+from ..whole_file import remove_unfinished, whole_file
 from .model_options import ModelOptions
 from .options import AllowPrivate, BatchSize, Labels, MaxNewTokens, NoAttributes
 
@@ -93,31 +95,19 @@ def _save_annotated(drawn: Image.Image | list[Image.Image], file: str, folder: P
     stem = re.sub(r"[^\w.-]", "_", Path(file).stem)  # of a URL, say
     stem = stem.encode()[:LONGEST_STEM].decode(errors="ignore") or "picture"
     path, number = folder / f"{stem}{suffix}", 1
-    while not _reserved(path):
+    while True:
+        with suppress(InputError), only_writer(path):  # several may save into one folder
+            if not path.exists():
+                remove_unfinished(folder, path.name)
+                with whole_file(path) as unfinished:
+                    _save(drawn, unfinished)
+                return path
         number += 1
         path = folder / f"{stem}-{number}{suffix}"
-    try:
-        with whole_file(path) as unfinished:
-            if isinstance(drawn, list):
-                drawn[0].save(unfinished, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
-            else:
-                drawn.save(unfinished, format="PNG")
-    finally:
-        _reservation(path).unlink(missing_ok=True)
-    return path
 
 
-def _reservation(path: Path) -> Path:
-    return path.with_name(f".{path.name}.reserved")
-
-
-def _reserved(path: Path) -> bool:
-    """Whether the name was free and is now this process's: several may save into one folder."""
-    try:
-        _reservation(path).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    if path.exists():
-        _reservation(path).unlink()
-        return False
-    return True
+def _save(drawn: Image.Image | list[Image.Image], path: Path) -> None:
+    if isinstance(drawn, list):
+        drawn[0].save(path, format="GIF", save_all=True, append_images=drawn[1:], duration=500, loop=0)
+    else:
+        drawn.save(path, format="PNG")

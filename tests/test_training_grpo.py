@@ -159,6 +159,16 @@ def test_a_run_that_was_stopped_goes_on(tiny, tmp_path):
     assert [entry["step"] for entry in rest.state.log_history if "reward" in entry] == [1, 2, 3, 4]
 
 
+def test_beta_compares_with_the_base_and_leaves_one_adapter(tiny, tmp_path):
+    trainer = run(tiny, tmp_path, rewards=[shortness], grpo={"beta": 0.1}, max_steps=2, save_strategy="steps")
+    assert {path.parent for path in tmp_path.rglob("adapter_config.json")} == {
+        tmp_path,
+        *tmp_path.glob("checkpoint-*"),
+    }
+    divergence = [entry["kl"] for entry in trainer.state.log_history if "kl" in entry]
+    assert divergence[0] == pytest.approx(0, abs=1e-6) and divergence[1] > 1e-6
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

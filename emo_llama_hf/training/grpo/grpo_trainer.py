@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import torch
+from peft import PeftModel
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from ...data.samples import attributes_of, load_visuals, with_visuals
@@ -35,6 +36,9 @@ class EmoLlamaGRPOTrainer(RunTrainer, GRPOTrainer):
     ) -> None:
         tables = [None if dataset is None else dataset.table() for dataset in (train_dataset, eval_dataset)]
         super().__init__(*args, train_dataset=tables[0], eval_dataset=tables[1], **kwargs)
+        if isinstance(self.model, PeftModel) and "ref" in self.model.peft_config:
+            # TRL's copy of an adapter that has learned nothing: without any, the base is the same to compare with.
+            self.model.delete_adapter("ref")
         self._prompts = {True: train_dataset, False: eval_dataset}
         self._use_faces = use_faces
         self._asked: list[dict[str, Any]] = []

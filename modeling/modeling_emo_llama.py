@@ -355,9 +355,9 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
 
         Args:
             pixel_values (`torch.FloatTensor` of shape `(F, 3, H, W)`): frames of all visuals, in order.
-            frame_counts (`torch.LongTensor` of shape `(V,)`): frames of each visual.
-            qformer_input_ids, qformer_attention_mask (`torch.LongTensor` of shape `(V, L)`):
-                The question that guides each visual.
+            frame_counts (`torch.LongTensor` of shape `(V,)`, *optional*): frames of each visual; one by default.
+            qformer_input_ids, qformer_attention_mask (`torch.LongTensor` of shape `(V, L)`, *optional*):
+                The question that guides each visual; without it the Q-Former's queries look unguided, as BLIP-2's do.
             face_pixel_values (`torch.FloatTensor` of shape `(F, 3, h, w)`, *optional*): one face crop a frame.
             face_mask (`torch.BoolTensor` of shape `(F,)`, *optional*): False where no face was found.
             vision_features (`torch.FloatTensor` of shape `(F, N + 1, D)`, *optional*):
@@ -377,8 +377,6 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         Raises:
             `ValueError`: an input is missing, given twice, not finite, or of another number of frames or visuals.
         """
-        if frame_counts is None or qformer_input_ids is None:
-            raise ValueError("Visual inputs need `frame_counts` and `qformer_input_ids`: the processor makes them.")
         if pixel_values is not None:
             _check_pixels("pixel_values", pixel_values)
             vision = self.vision_model(pixel_values.to(self.vision_model.dtype), return_dict=True, **kwargs)
@@ -387,6 +385,8 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         else:
             raise ValueError("Give `pixel_values` or `vision_features`.")
         raw = vision.last_hidden_state  # F, 1 + N, D
+        if frame_counts is None:
+            frame_counts = torch.ones(raw.shape[0], dtype=torch.long, device=raw.device)
         if _may_be_read(frame_counts):  # on CUDA `repeat_interleave` asserts it
             torch_compilable_check(
                 frame_counts.sum() == raw.shape[0],
@@ -394,13 +394,15 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                     f"`frame_counts` {frame_counts.tolist()} must sum to the {raw.shape[0]} frames of `pixel_values`."
                 ),
             )
-        torch_compilable_check(
-            frame_counts.shape[0] == qformer_input_ids.shape[0],
-            lambda: (
-                f"`qformer_input_ids` has {qformer_input_ids.shape[0]} questions for {frame_counts.shape[0]} visuals: "
-                f"give one question a visual."
-            ),
-        )
+        if qformer_input_ids is not None:
+            questions = qformer_input_ids.shape[0]
+            torch_compilable_check(
+                frame_counts.shape[0] == questions,
+                lambda: (
+                    f"`qformer_input_ids` has {questions} questions for {frame_counts.shape[0]} visuals: "
+                    f"give one question a visual."
+                ),
+            )
         queries = self._aggregate_clues(
             self.vision_model.post_layernorm(raw), frame_counts, qformer_input_ids, qformer_attention_mask
         )
@@ -460,19 +462,21 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         self,
         features: torch.Tensor,
         frame_counts: torch.Tensor,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """The Q-Former's queries (F, Q, H) after they looked at normed features (F, 1 + N, D), question in mind."""
         frames = features.shape[0]
-        repeat = torch.arange(frame_counts.shape[0], device=input_ids.device).repeat_interleave(
-            frame_counts.to(input_ids.device), output_size=frames
-        )
-        if attention_mask is not None:
-            query_mask = attention_mask.new_ones(frames, self.config.num_query_tokens)
-            attention_mask = torch.cat([query_mask, attention_mask[repeat]], dim=1)
+        if input_ids is not None:
+            repeat = torch.arange(frame_counts.shape[0], device=input_ids.device).repeat_interleave(
+                frame_counts.to(input_ids.device), output_size=frames
+            )
+            input_ids = input_ids[repeat]
+            if attention_mask is not None:
+                query_mask = attention_mask.new_ones(frames, self.config.num_query_tokens)
+                attention_mask = torch.cat([query_mask, attention_mask[repeat]], dim=1)
         outputs = self.qformer(
-            input_ids=input_ids[repeat],
+            input_ids=input_ids,
             attention_mask=attention_mask,
             query_embeds=self.query_tokens.expand(frames, -1, -1),
             encoder_hidden_states=features,

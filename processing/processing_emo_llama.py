@@ -45,7 +45,8 @@ Expanded: TypeAlias = tuple[list[str], list[list[dict[str, Any]]]]
 class EmoLlamaImagesKwargs(EmoLlamaImageProcessorKwargs, total=False):  # type: ignore[call-arg]
     """
     questions (`str` or `list[str]`, *optional*):
-        What guides the Q-Former on each visual, clips too; by default what the user says in the turn that shows it.
+        What guides the Q-Former on each visual, clips too; by default what the user says in the turn that shows it, or
+        where a text asks nothing, the prompt settings' `default_question`.
     attributes (`list[dict | None]`, *optional*):
         Perceived attributes of each visual, see [`attribute_sentence`]; a sentence is written into the prompt.
     """
@@ -76,7 +77,8 @@ class EmoLlamaProcessor(ProcessorMixin):
     - The `BatchFeature` has `input_ids`, `attention_mask` (B, T); with visuals also what
       [`~EmoLlamaProcessor.visual_inputs`] gives and `qformer_input_ids`, `qformer_attention_mask` (V, L); with
       `return_metadata=True` also the clips' `video_metadata`.
-    - A `ValueError` says that nothing was given, tokens and visuals differ in number, or a visual has no question.
+    - A `ValueError` says that nothing was given, tokens and visuals differ in number, or a question that was given, or
+      that a chat asks, is empty.
 
     Args:
         image_processor ([`EmoLlamaImageProcessor`]): pictures and face crops to tensors.
@@ -325,8 +327,8 @@ class EmoLlamaProcessor(ProcessorMixin):
 
         Raises:
             `ValueError`:
-                A text is not valid Unicode, a visual has no question, or `questions` or `attributes` has not one entry
-                for each visual.
+                A text is not valid Unicode, a question that was given is empty, or `questions` or `attributes` has not
+                one entry for each visual.
         """
         for text in texts:
             check_unicode("text", text)
@@ -374,7 +376,9 @@ class EmoLlamaProcessor(ProcessorMixin):
         return [question for text in texts for question in self.prompt.questions_in(text, placeholders)]
 
     def _guides(self, asked: list[str], given: str | list[str] | None) -> list[str]:
-        """The question that guides each visual: what was given as `questions`, else what the texts ask."""
+        """The question that guides each visual: what was given as `questions`, else what the texts ask, if they do."""
+        if given is None:  # a placeholder alone, as vLLM writes it to measure memory
+            asked = [question if question.strip() else self.prompt.default_question for question in asked]
         guides = asked if given is None else [given] * len(asked) if isinstance(given, str) else list(given)
         if len(guides) != len(asked):
             raise ValueError(f"`questions` has {len(guides)} entries for {len(asked)} visuals: give one for each.")

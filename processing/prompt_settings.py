@@ -34,6 +34,8 @@ class PromptSettings:
         question_guide (`str`, *optional*, defaults to `"turn"`):
             `"turn"` (the question of the turn that shows a visual guides it), `"latest"`, or `"none"`: the Q-Former
             then reads no question, whatever is asked.
+        default_question (`str`, *optional*, defaults to `"What is the emotion of the person?"`):
+            What guides a visual that a text shows without asking anything.
         closed_question (`str`, *optional*):
             How it is asked which of the labels it is: a text with `{labels}`, and `{kind}` for image or video. By
             default what is asked is left to whoever asks.
@@ -50,6 +52,7 @@ class PromptSettings:
     user_prefix: str = "USER:"
     assistant_prefix: str = "ASSISTANT:"
     question_guide: QuestionGuide = "turn"
+    default_question: str = "What is the emotion of the person?"
     closed_question: str | None = None
     use_attributes: bool = True
     attribute_template: str = ATTRIBUTE_TEMPLATE
@@ -60,6 +63,7 @@ class PromptSettings:
         check_choice("question_guide", self.question_guide, QUESTION_GUIDES)
         check_text("user_prefix", self.user_prefix)
         check_text("assistant_prefix", self.assistant_prefix)
+        check_text("default_question", self.default_question)
         if self.closed_question is not None:
             check_text("closed_question", self.closed_question)
             if "{labels}" not in self.closed_question:

@@ -571,8 +571,21 @@ class TestErrors:
     def test_frame_counts(self, model, samples):
         with pytest.raises(ValueError, match="`frame_counts`"):
             model(**{**samples[1], "frame_counts": torch.tensor([3])})
-        with pytest.raises(ValueError, match="`frame_counts`"):
+        with pytest.raises(ValueError, match="1 questions for 4 visuals"):  # each frame is one by default
             model(**{n: v for n, v in samples[1].items() if n != "frame_counts"})
+
+    def test_each_frame_is_a_visual_by_default(self, model):
+        sample = make_sample(model, [1, 1], 5)
+        without = {name: value for name, value in sample.items() if name != "frame_counts"}
+        assert torch.equal(model(**sample).logits, model(**without).logits)
+
+    def test_without_a_question_the_queries_look_alone(self, model):
+        """A question whose every token is masked guides nothing either."""
+        sample = make_sample(model, [1, 2], 5)
+        without = {name: value for name, value in sample.items() if not name.startswith("qformer_")}
+        masked = {**sample, "qformer_attention_mask": torch.zeros_like(sample["qformer_input_ids"])}
+        torch.testing.assert_close(model(**without).logits, model(**masked).logits, atol=1e-5, rtol=1e-5)
+        assert (model(**without).logits - model(**sample).logits).abs().max() > 1e-5
 
     def test_one_question_a_visual(self, model, samples):
         with pytest.raises(ValueError, match="`qformer_input_ids` has 1 questions for 2 visuals"):

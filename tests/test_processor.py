@@ -105,8 +105,6 @@ def test_the_model_takes_what_the_processor_gives(processor, tiny, video):
         ("text", {"text": ["a", None]}),
         ("audio", {"text": "a", "audio": [0.0]}),
         ("questions", {"text": "<image> a", "images": ASTRONAUT, "questions": ["a", "b"]}),
-        ("questions", {"text": "<image>", "images": ASTRONAUT}),
-        ("questions", {"text": "USER: <image>\n ASSISTANT:", "images": ASTRONAUT}),
         ("questions", {"text": "<image> a", "images": ASTRONAUT, "questions": [" "]}),
         ("attributes", {"text": "<image> a", "images": ASTRONAUT, "attributes": [None, None]}),
         ("attributes", {"text": "<image> a", "images": ASTRONAUT, "attributes": [{"height": "tall"}]}),
@@ -275,6 +273,13 @@ def test_a_tokenizer_without_a_class_is_named(tiny, tmp_path, part):
         AutoProcessor.from_pretrained(tmp_path / "model")
 
 
+@pytest.mark.parametrize("text", ["<image>", "USER: <image>\n ASSISTANT:"])
+def test_a_text_that_asks_nothing_has_a_guide(processor, text):
+    guided = processor(text=text, images=ASTRONAUT, questions=processor.prompt.default_question)
+    assert processor.prompt.default_question
+    assert torch.equal(processor(text=text, images=ASTRONAUT)["qformer_input_ids"], guided["qformer_input_ids"])
+
+
 def test_a_chats_questions_can_be_given(processor):
     def chat(question):
         return [
@@ -355,6 +360,7 @@ PARTS = {
         "attribute_template": "Seen: {attributes}",
         "attribute_phrases": {"age": "about {value}"},
         "attribute_threshold": 0.42,
+        "default_question": "What is shown?",
         "closed_question": "Which of {labels}?",
         "user_prefix": "Q:",
         "assistant_prefix": "A:",
@@ -410,7 +416,7 @@ def test_a_file_from_before_there_were_parts_is_read(tiny, tmp_path, video):
         name: old[name] for name in PARTS["faces"]
     }
     then = PARTS["prompt"].keys() & old.keys()
-    assert PARTS["prompt"].keys() - then == {"closed_question"}  # which came later
+    assert PARTS["prompt"].keys() - then == {"closed_question", "default_question"}  # which came later
     assert {name: getattr(processor.prompt, name) for name in then} == {name: old[name] for name in then}
     videos = processor.video_processor
     assert (videos.strategy, videos.num_frames, videos.on_error) == ("uniform", 6, "raise")

@@ -14,7 +14,7 @@ from emo_llama_hf.training import EmoLlamaTrainingArguments, TuningArguments
 from emo_llama_hf.training.grpo import GRPOArguments, agreement_reward, format_reward, label_reward
 from emo_llama_hf.training.grpo.train_grpo import train_grpo
 from emo_llama_hf.training.grpo.visual_rows import VisualRows
-from emotion_samples import EMOTIONS, clip, face_folders, face_samples, picture, sample
+from emotion_samples import EMOTIONS, clip, drawn_face, face_folders, face_samples, picture, sample
 
 
 @pytest.mark.parametrize(
@@ -167,6 +167,27 @@ def test_beta_compares_with_the_base_and_leaves_one_adapter(tiny, tmp_path):
     }
     divergence = [entry["kl"] for entry in trainer.state.log_history if "kl" in entry]
     assert divergence[0] == pytest.approx(0, abs=1e-6) and divergence[1] > 1e-6
+
+
+def test_trls_own_trainer(tiny, tmp_path):
+    """It runs, though all that it learns from are pixels: each picture a visual, unguided and without its face."""
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    model, processor = load_model(str(tiny))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    asked = [{"role": "user", "content": "What is the emotion of the person?"}]
+    data = Dataset.from_dict({"prompt": [asked] * 4, "image": [drawn_face("happy", number) for number in range(4)]})
+    sampling = {"num_generations": 4, "per_device_train_batch_size": 4, "max_completion_length": 4, "max_steps": 2}
+    arguments = GRPOConfig(
+        str(tmp_path), use_cpu=True, bf16=False, report_to=[], save_strategy="no", learning_rate=1e-3, **sampling
+    )
+    trainer = GRPOTrainer(model, shortness, arguments, data, processing_class=processor)
+    trainer.train()
+    assert trainer.state.global_step == 2
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert any("language_model" in name for name in changed)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,9 @@ def test_trls_own_trainer(tiny, tmp_path):
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
+ASKED = sample(picture(), "happy")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -197,6 +200,7 @@ def test_trls_own_trainer(tiny, tmp_path):
         ({"tuning": {"augment": True}}, "`augment` is of supervised training"),
         ({"per_device_train_batch_size": 3}, "`num_generations`"),
         ({"train": [{"messages": [{"role": "user", "content": "Hello?"}], "emotion": None}]}, "Sample 0 must show"),
+        ({"train": [{**ASKED, "messages": [*ASKED["messages"], *ASKED["messages"][1:]]}]}, "Sample 0 must show"),
     ],
 )
 def test_refused_before_anything_is_trained(tiny, tmp_path, options, words):

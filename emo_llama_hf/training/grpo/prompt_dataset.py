@@ -22,11 +22,11 @@ class PromptDataset(EmotionDataset):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for index, (sample, labels) in enumerate(zip(self.samples, self.label_sets, strict=True)):
-            if not visual_parts(sample["messages"]) or labels is None or not self.asked(index):
+            if not visual_parts(sample["messages"]) or labels is None or not self.asked(index)["messages"]:
                 raise InputError(f"Sample {index} must show something, ask something and have a label set.")
 
     def asked(self, index: int) -> Sample:
-        """The sample without its last answer and what follows it; empty where nothing is asked."""
+        """The sample without its last answer and what follows it; no messages where nothing is asked."""
         sample = self.samples[index]
         messages = sample["messages"]
         answers = [at for at, message in enumerate(messages) if message["role"] == "assistant"]

@@ -40,6 +40,30 @@ class ResultEntry(Answer, total=False):
     attributes: dict[str, str]
 
 
+def changed_settings(folder: Path, settings: dict[str, Any], keep: bool) -> list[str]:
+    """
+    What a folder's results were begun with otherwise.
+
+    Args:
+        folder (`Path`)
+        settings (`dict`): what results depend on now, as JSON has it.
+        keep (`bool`): whether to write them down in a folder that has none.
+
+    Returns:
+        `list[str]`: names of settings, sorted; none in a folder that has no settings yet.
+
+    Raises:
+        `InputError`: the file of settings is damaged.
+    """
+    file = folder / SETTINGS_FILE
+    if not file.exists():
+        if keep:
+            write_text(file, json.dumps(settings, indent=2) + "\n")
+        return []
+    old = read_object(file.read_bytes(), str(file), ADVICE)
+    return sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
+
+
 class Journal:
     """
     A folder where every process writes a file of its own, which no other may write meanwhile, and reads everybody's.
@@ -58,16 +82,10 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._process = process
         self._own = self.folder / f"results-{process:05d}.jsonl"
-        file = self.folder / SETTINGS_FILE
-        if file.exists():
-            old = read_object(file.read_bytes(), str(file), ADVICE)
-            changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
-            if changed:
-                raise InputError(
-                    f"{folder} has results with other {', '.join(changed)}: remove it, or name another folder."
-                )
-        elif process == 0:
-            write_text(file, json.dumps(settings, indent=2) + "\n")
+        if changed := changed_settings(self.folder, settings, keep=process == 0):
+            raise InputError(
+                f"{folder} has results with other {', '.join(changed)}: remove it, or name another folder."
+            )
 
     @contextmanager
     def writing(self) -> Iterator[None]:

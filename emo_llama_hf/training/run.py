@@ -33,14 +33,12 @@ class Start:
 
     Args:
         base ([`EmoLlamaForConditionalGeneration`]), processor ([`EmoLlamaProcessor`])
-        labels (`list[str]`): label set of samples without one of their own.
         checkpoint (`str`, *optional*): where it goes on.
         stored (`torch.dtype`): type of the base's weights.
     """
 
     base: EmoLlamaForConditionalGeneration
     processor: EmoLlamaProcessor
-    labels: list[str]
     checkpoint: str | bool | None
     stored: torch.dtype
 
@@ -86,11 +84,11 @@ def begin(arguments: TrainingArguments, tuning: TuningArguments, samples: Sequen
     )
     Reading(tuning.missing_face, tuning.num_frames, tuning.full_frame_below).set_in(processor)
     check_faces(samples, processor)
-    labels = tuning.emotion_labels or base.config.emotion_labels
-    base.config.emotion_labels = labels  # what it learns to be asked, it is asked by default
+    if tuning.emotion_labels:
+        base.config.emotion_labels = tuning.emotion_labels  # what it learns to be asked, it is asked by default
     if tuning.closed_question is not None:
         processor.prompt = replace(processor.prompt, closed_question=tuning.closed_question)
-    return Start(base, processor, labels, checkpoint, base.dtype)
+    return Start(base, processor, checkpoint, base.dtype)
 
 
 def finish(trainer: RunTrainer, checkpoint: str | bool | None) -> None:

@@ -52,7 +52,7 @@ def train(
     """
     arguments = copy(arguments)  # they follow the data below, and a `Trainer` writes into its own
     start = begin(arguments, tuning, [*train_samples, *(eval_samples or ())])
-    base, processor, labels = start.base, start.processor, start.labels
+    base, processor, labels = start.base, start.processor, start.base.config.emotion_labels
     augmentation, seed = Augmentation() if tuning.augment else None, arguments.data_seed or arguments.seed
     dataset = EmotionDataset(train_samples, processor, augmentation, seed, emotion_labels=labels)
     eval_dataset = None if not eval_samples else EmotionDataset(eval_samples, processor, emotion_labels=labels)

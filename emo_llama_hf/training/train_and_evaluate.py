@@ -13,10 +13,8 @@ from accelerate import PartialState
 from ..data.sample import Sample
 from ..evaluation.evaluate import evaluate
 from ..evaluation.load_predictor import load_predictor
-from ..evaluation.result_journal import ADVICE, SETTINGS_FILE
+from ..evaluation.result_journal import changed_settings
 from ..input_error import InputError
-from ..json_text import read_object
-from ..whole_file import write_text
 from .train import train
 from .training_arguments import EmoLlamaTrainingArguments
 from .tuning_arguments import TuningArguments
@@ -78,14 +76,7 @@ def same_settings(folder: str | Path, settings: dict[str, Any]) -> None:
     """
     folder, settings = Path(folder), json.loads(json.dumps(settings, default=str))
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / SETTINGS_FILE
-    if not file.is_file():
-        if PartialState().is_main_process:
-            write_text(file, json.dumps(settings, indent=2) + "\n")
-        return
-    old = read_object(file.read_bytes(), str(file), ADVICE)
-    changed = sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
-    if changed:
+    if changed := changed_settings(folder, settings, keep=PartialState().is_main_process):
         names = ", ".join(f"`{name}`" for name in changed)
         raise InputError(f"{folder} was begun with other {names}: use the same, or name another folder.")
 

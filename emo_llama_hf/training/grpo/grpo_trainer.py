@@ -103,11 +103,10 @@ class EmoLlamaGRPOTrainer(RunTrainer, GRPOTrainer):
         tensors |= {name: torch.as_tensor(value) for name, value in tokens.items() if name.startswith("qformer_")}
         if not self._use_faces:
             tensors = {name: value for name, value in tensors.items() if not name.startswith("face_")}
-        rows = VisualRows(tensors, [len(row) for row in loaded])
         # From here on a row is an answer, of which several are about one sample.
-        taken = [order.index(place) for place in places]
-        self._visuals[training] = VisualRows(rows.take(taken), [len(loaded[at]) for at in taken])
-        return [ids[place] for place in places], None, self._visuals[training].take(self._rows)
+        rows = VisualRows(tensors, [len(row) for row in loaded]).repeated([order.index(place) for place in places])
+        self._visuals[training] = rows
+        return [ids[place] for place in places], None, rows.take(self._rows)
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: torch.Tensor, *args: Any, **kwargs: Any

@@ -7,6 +7,7 @@ has nothing to say. One of your own is used in their place, or beside them.
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
@@ -37,7 +38,7 @@ def label_reward(
         columns (`Any`): not read.
     """
     return [
-        None if right is None else float(AnswerParser(list(labels))(_text(answer)) == right)
+        None if right is None else float(_parser(tuple(labels))(_text(answer)) == right)
         for answer, right, labels in zip(completions, emotion, emotion_labels, strict=True)
     ]
 
@@ -74,7 +75,7 @@ def agreement_reward(
             rewards.append(0.0)
             continue
         label, reason = found
-        parser = AnswerParser(list(labels))
+        parser = _parser(tuple(labels))
         others = {parser(sentence) for sentence in re.split(r"[.!?\n]+", reason)} - {None, label}
         rewards.append(float(not others))
     return rewards
@@ -103,6 +104,12 @@ def find_reward(name: str) -> Reward:
     if not callable(reward):
         raise InputError(f"`rewards` has {name!r}: choose from {', '.join(REWARDS)}, or write module:function.")
     return cast(Reward, reward)
+
+
+@cache
+def _parser(labels: tuple[str, ...]) -> AnswerParser:
+    """Made once a label set: it reads the words for labels from a file."""
+    return AnswerParser(list(labels))
 
 
 def _text(completion: Completion) -> str:

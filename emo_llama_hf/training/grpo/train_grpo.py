@@ -71,7 +71,7 @@ def train_grpo(
         raise InputError("`train_samples` is empty: there is nothing to ask about.")
 
     def prompts(samples: Sequence[Sample]) -> PromptDataset:
-        return PromptDataset(samples, start.processor, emotion_labels=start.labels)
+        return PromptDataset(samples, start.processor, emotion_labels=start.base.config.emotion_labels)
 
     trainer = EmoLlamaGRPOTrainer(
         start.trainable(arguments, tuning),

@@ -1,6 +1,7 @@
 """Visual inputs of some of many samples: their tensors have a row a visual or a frame, not a sample."""
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import accumulate
 
 import torch
@@ -18,6 +19,17 @@ class VisualRows:
         self.tensors = tensors
         self._visuals = _ranges(visuals)
         self._frames = _ranges(tensors["frame_counts"].tolist())
+
+    def repeated(self, rows: Sequence[int]) -> "VisualRows":
+        """
+        The same tensors, not copied, with other samples: these of its own, in this order.
+
+        Args:
+            rows (`list[int]`): places of samples, each as often as wanted.
+        """
+        other = copy(self)
+        other._visuals = [self._visuals[row] for row in rows]
+        return other
 
     def take(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
         """

@@ -4,12 +4,13 @@ import copy
 import math
 import os
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
-from transformers import AddedToken, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AddedToken, BatchEncoding, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.image_utils import ImageInput
 
 # The top-level name asks for torchvision up to transformers 5.17, the class does not.
@@ -38,6 +39,7 @@ MOST_TOKENS_PER_FRAME = 10_000
 
 Settings = TypeVar("Settings", FaceSettings, PromptSettings)
 
+TOKENIZING = threading.Lock()  # a fast tokenizer keeps padding and truncation, which all threads share
 Expanded: TypeAlias = tuple[list[str], list[list[dict[str, Any]]]]
 """Texts with visual tokens, and where in each what took the place of which placeholder."""
 
@@ -339,11 +341,22 @@ class EmoLlamaProcessor(ProcessorMixin):
         offsets_wanted = kwargs.pop("return_text_replacement_offsets", False)
         expanded, offsets = self.get_text_with_replacements(list(texts), self.replacements(visuals, attributes))
         kwargs.setdefault("padding", len(texts) > 1)
-        tokens = self.tokenizer(expanded, **{"return_token_type_ids": False, **kwargs})
+        tokens = self.tokenize(expanded, **{"return_token_type_ids": False, **kwargs})
         self._check_special_mm_tokens(expanded, tokens, modalities=["image"])
         if offsets_wanted:
             inputs["text_replacement_offsets"] = offsets
         return {**tokens, **inputs}
+
+    def tokenize(self, texts: list[str], **kwargs: Any) -> BatchEncoding:
+        """
+        What the tokenizer gives, whatever other threads ask of it meanwhile.
+
+        Args:
+            texts (`list[str]`)
+            kwargs: of the tokenizer.
+        """
+        with TOKENIZING:
+            return cast(BatchEncoding, self.tokenizer(texts, **kwargs))
 
     def replacements(
         self, visuals: Sequence[Visual], attributes: Sequence[Attributes | None] | Attributes | None

@@ -77,6 +77,17 @@ def test_eight_threads_get_the_answers_of_one(pipe, inputs):
             assert text.strip() == result["generated_text"]
 
 
+def test_threads_that_pad_do_not_change_what_others_read(pipe):
+    processor, texts = pipe.processor, ["Why?", "How does she feel about all of this, and why so?"]
+    expected = processor.tokenize(texts)["input_ids"]
+
+    def ask(number: int) -> list[list[int]]:
+        return processor.tokenize(texts, padding=bool(number % 4))["input_ids"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(ids == expected for ids in list(pool.map(ask, range(4000)))[::4])
+
+
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 def test_batches_and_orders_change_nothing(pipe, inputs, batch_size):
     many = inputs * 3

@@ -51,9 +51,9 @@ def label_scores(
         ),
     )
     ends = [" " + processor.defuse(label) + processor.tokenizer.eos_token for label in labels]
-    starts: list[int] = [len(row) for row in processor.tokenizer(written)["input_ids"]]  # where each answer begins
+    starts: list[int] = [len(row) for row in processor.tokenize(written)["input_ids"]]  # where each answer begins
     answers: list[list[list[int]]] = [
-        processor.tokenizer([prompt + end for end in ends])["input_ids"] for prompt in written
+        processor.tokenize([prompt + end for end in ends])["input_ids"] for prompt in written
     ]
     # The prompt is read once. A tokenizer may join its end with an answer, so it goes as far as its answers agree.
     shared = [min(start, _agreed(rows)) for start, rows in zip(starts, answers, strict=True)]

@@ -6,7 +6,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -194,6 +193,8 @@ def load_weights(
         raise InputError(f"`model`: {whole!r} cannot be loaded: {problem}.")
     if found is None:
         return model
+    from peft import PeftModel  # takes longer to import than all that is here
+
     with quiet_peft():
         adapted = PeftModel.from_pretrained(model, name)
     # Merging into quantized weights would round the adapter away.

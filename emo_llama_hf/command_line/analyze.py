@@ -73,7 +73,7 @@ def analyze(
     results = pipe((file for file in files), **settings)
     failed = 0
     progress = tqdm(zip(files, results, strict=True), total=len(files), disable=quiet or len(files) < 2)
-    with _lines(output) as show:
+    with _lines(output) as show, progress:
         for file, result in progress:
             for person in result if isinstance(result, list) else [result]:
                 failed += "error" in person

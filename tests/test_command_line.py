@@ -30,6 +30,7 @@ GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--outp
 def test_the_commands():
     assert list(COMMANDS) == [
         "analyze",
+        "annotate",
         "chat",
         "info",
         "prepare",

@@ -49,7 +49,13 @@ class LongRun:
             "instruct": ["instruct", str(data), "--output", out, "--labels", ",".join(EMOTIONS), "--concurrency", "1"],
             "evaluate": ["evaluate", str(data), *seen, "--batch-size", "1", "--max-new-tokens", "3"],
             "train": ["train", str(data), *seen, *evaluated, *TRAINING],
-            "annotate": ["annotate", *pictures, out, *asked, "--part-size", "4", "--max-new-tokens", "2"],
+            "annotate": [
+                "annotate",
+                *pictures,
+                out,
+                *asked,
+                *"--part-size 4 --batch-size 1 --max-new-tokens 2".split(),
+            ],
             "analyze": ["analyze", *pictures, *asked, "--save-annotated", out, "--max-new-tokens", "2"],
         }[command]
         self.moments = self.run().moments

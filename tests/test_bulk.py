@@ -171,7 +171,7 @@ def test_nothing_is_done_twice_and_other_inputs_are_refused(pipe, parts, monkeyp
     report = annotate(pipe, items(PICTURES), parts(), labels=LABELS, progress=False)
     assert len(asked) == report.annotated == 4 - report.known and report.known >= 2
     assert read(out.folder) == read(whole.folder)
-    assert not list(out.folder.glob(".*.jsonl"))
+    assert not list(out.folder.glob("*.jsonl"))
     with pytest.raises(InputError, match="rows of other inputs"):
         annotate(pipe, items(PICTURES[1:]), parts(), labels=LABELS, progress=False)
     with pytest.raises(InputError, match="other part_size, question"):

@@ -66,7 +66,7 @@ class Parts:
             return
         with only_writer(path):
             remove_unfinished(self.folder, path.name)
-            part = Part.begun(path.with_name(f".{path.name}.jsonl"))
+            part = Part.begun(path.with_name(f"_{path.stem}.jsonl"))
             yield part
             self._save(path, part.rows)
             part.journal.unlink()

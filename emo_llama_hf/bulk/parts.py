@@ -42,6 +42,7 @@ class Parts:
             raise InputError(f"`output`: {folder} is something else: name a new folder for the Parquet files.")
         self.folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
+            remove_unfinished(self.folder, SETTINGS_FILE)
             write_text(file, json.dumps(settings, indent=2) + "\n")
         old = read_object(file.read_bytes(), str(file), "Remove the folder to start anew.")
         if changed := sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name)):
@@ -61,15 +62,16 @@ class Parts:
             `InputError`: another process is writing it.
         """
         path = self.folder / f"part-{number:06}.parquet"
-        if path.exists():
-            yield Part.whole(path)
-            return
+        journal = path.with_name(f"_{path.stem}.jsonl")
         with only_writer(path):
             remove_unfinished(self.folder, path.name)
-            part = Part.begun(path.with_name(f"_{path.stem}.jsonl"))
-            yield part
-            self._save(path, part.rows)
-            part.journal.unlink()
+            if path.exists():
+                yield Part.whole(path)
+            else:
+                part = Part.begun(journal)
+                yield part
+                self._save(path, part.rows)
+            journal.unlink(missing_ok=True)
 
     def _save(self, path: Path, rows: list[dict[str, Any]]) -> None:
         import pyarrow as pa

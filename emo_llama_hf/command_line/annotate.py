@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from accelerate import PartialState
+from accelerate.utils import gather_object
 
 from ..bulk.annotate import AnnotateReport
 from ..bulk.annotate import annotate as annotate_items
@@ -56,36 +57,31 @@ def annotate(
     rows = AnswerRows(check_labels(asking.labels or load_config(model.model, base=model.base).emotion_labels))
     settings: dict[str, Any] = {"batch_size": batch_size, **sampling.given, **asking.settings}
     chosen = {**asdict(model), **asdict(sampling), **asdict(asking), "column": column, "sources": sources}
-    parts = Parts(output, rows, part_size, {name: value for name, value in chosen.items() if name not in FREE})
+    depends_on = {name: value for name, value in chosen.items() if name not in FREE}
+    cpu = not torch.accelerator.is_available() if model.device is None else model.device == "cpu"
+    state = PartialState(cpu=cpu)  # of several processes, each has a device of its own
+    with state.main_process_first():
+        parts = Parts(output, rows, part_size, depends_on)
     if ray is not None:
         from ..bulk.ray_annotate import annotate_on_ray
 
         report = annotate_on_ray(sources, column, parts, asdict(model), ray, ray_actors, **settings)
     else:
-        report = _here(sources, column, parts, model, settings)
-    if PartialState().is_main_process:
+        report = annotate_items(
+            model.pipeline(),
+            items(sources, column),
+            parts,
+            count(sources, column),
+            state.process_index,
+            state.num_processes,
+            progress=state.is_local_main_process,
+            **settings,
+        )
+        report = sum(gather_object([report]), AnnotateReport())  # nobody ends before all have
+    if state.is_main_process:
         print(
             f"{output}: {report.annotated:,} annotated, of which {report.errors:,} are errors; {report.known:,} were "
             "there before."
         )
-    PartialState().destroy_process_group()
+    state.destroy_process_group()
     return 1 if report.errors else 0
-
-
-def _here(
-    sources: list[str], column: str | None, parts: Parts, model: ModelOptions, settings: dict[str, Any]
-) -> AnnotateReport:
-    cpu = not torch.accelerator.is_available() if model.device is None else model.device == "cpu"
-    state = PartialState(cpu=cpu)  # of several processes, each has a device of its own
-    total = count(sources, column)
-    pipe = model.pipeline()
-    return annotate_items(
-        pipe,
-        items(sources, column),
-        parts,
-        total,
-        state.process_index,
-        state.num_processes,
-        progress=state.is_local_main_process,
-        **settings,
-    )

@@ -21,6 +21,7 @@ EXTRAS = {
     "demo": ["gradio>=5"],
     "quantization": ["bitsandbytes>=0.50"],
     "grpo": ["trl>=1"],
+    "serve": ["prometheus-client>=0.21", "starlette>=0.46", "uvicorn>=0.34"],
 }
 EXTRAS["test"] = [
     *EXTRAS["train"],
@@ -28,6 +29,7 @@ EXTRAS["test"] = [
     *EXTRAS["openai"],
     *EXTRAS["quantization"],
     *EXTRAS["grpo"],
+    *EXTRAS["serve"],
     "hypothesis>=6",
     "import-linter>=2.6",
     "mypy>=1.15",

@@ -25,6 +25,7 @@ from .instruct import instruct
 from .merge import merge
 from .plan import plan
 from .prepare import prepare
+from .serve import serve
 from .train import TrainCommand, train
 
 # What users can do something about; anything else is a mistake of ours, and keeps its traceback.
@@ -35,6 +36,7 @@ app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": 
 COMMANDS: tuple[Callable[..., int], ...] = (
     analyze,
     chat,
+    serve,
     info,
     prepare,
     instruct,

@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse
 from transformers.utils import logging
 
 from ..input_error import InputError
-from ..processing.media_source import UnreadableMediaError
 from ..processing.setting_checks import SURROGATE
 
 logger = logging.get_logger(__name__)
@@ -62,7 +61,7 @@ def as_api_error(error: Exception, names: Mapping[str, str]) -> ApiError:
     """
     if isinstance(error, ApiError):
         return error
-    if isinstance(error, InputError | UnreadableMediaError):
+    if isinstance(error, InputError):
         found = re.search(r"`(\w+)", str(error))
         text = re.sub(r"`(\w+)`", lambda name: f"`{names.get(name[1], name[1])}`", str(error))
         return ApiError(400, text, names.get(found[1], found[1]) if found else None)

@@ -86,7 +86,7 @@ class Batcher:
                 self._changed.wait_for(lambda: self._jobs or self._stopping)
                 end = time.monotonic() + self._limits.batch_wait / 1000
                 while (left := end - time.monotonic()) > 0 and not self._stopping:
-                    if sum(job.size for job in self._jobs) >= self._limits.batch_size:
+                    if sum(job.size for job in self._jobs if job.is_wanted) >= self._limits.batch_size:
                         break
                     self._changed.wait(left)
                 self._jobs = [job for job in self._jobs if job.is_wanted]

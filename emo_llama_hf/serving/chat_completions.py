@@ -1,11 +1,12 @@
 """The route /v1/chat/completions."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ..processing.setting_checks import check_mapping
 from .answer_options import check_all_taken, take_flag
@@ -35,7 +36,7 @@ class ChatCompletions:
         request = Request(scope, receive)
         async with self._service.visits.visit(request) as visit:
             response = await self._response(visit)
-            await response(scope, receive, send)
+            await response(scope, _never, send)
 
     async def _response(self, visit: Visit) -> Response:
         body = await visit.body()
@@ -51,6 +52,8 @@ class ChatCompletions:
             if not streamed:
                 return JSONResponse(completion.whole(await visit.answer(job)))
             first = await visit.next_event(job)  # what goes wrong before has a status of its own
+        except ClientDisconnect:
+            raise
         except Exception as error:
             raise as_api_error(error, NAMES) from error
         chunks = self._chunks(visit, completion, job, first, include_usage)
@@ -64,11 +67,19 @@ class ChatCompletions:
             while isinstance(told, Piece):
                 yield completion.piece(told)
                 told = await visit.next_event(job)
+        except ClientDisconnect:
+            raise
         except Exception as error:  # the status is out; OpenAI's clients raise this event
             yield event(as_api_error(error, NAMES).body)
             return
         for chunk in completion.ending(told, include_usage):
             yield chunk
+
+
+async def _never() -> Message:
+    """In place of `receive`: whether the client is there is the visit's to watch, which counts it."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 def _include_usage(body: dict[str, Any], streamed: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -42,6 +42,8 @@ class Emotion:
         check_all_taken(body)
         try:
             answered = await visit.answer(await visit.submit(inputs, options))
+        except ClientDisconnect:
+            raise
         except Exception as error:
             raise as_api_error(error, {"max_new_tokens": "max_tokens"}) from error
         for index, result in enumerate(answered.results):

@@ -21,7 +21,7 @@ class ServingLimits:
         batch_wait (`float`, *optional*, defaults to 5): milliseconds that a request waits for others to join it.
         max_choices (`int`, *optional*, defaults to 8): `n` of a request.
         max_visuals (`int`, *optional*, defaults to 8): pictures and clips of a request.
-        max_frames (`int`, *optional*, defaults to 64): `num_frames` of a request.
+        max_frames (`int`, *optional*, defaults to 64): frames that are looked at for a request, pictures among them.
 
     Raises:
         `InputError`: a limit is no number, or out of range.

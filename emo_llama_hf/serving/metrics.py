@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+GONE = 499  # where no status was sent, since there was nobody to send it to
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -59,7 +60,7 @@ class Measured:
             await self._application(scope, receive, send)
             return
         route = scope["path"] if scope["path"] in self._routes else "other"
-        start, status = time.monotonic(), 500
+        start, status = time.monotonic(), GONE
 
         async def sent(message: Message) -> None:
             nonlocal status
@@ -69,6 +70,9 @@ class Measured:
 
         try:
             await self._application(scope, receive, sent)
+        except Exception:
+            status = 500
+            raise
         finally:
             self._metrics.requests.labels(route, status).inc()
             self._metrics.seconds.labels(route).observe(time.monotonic() - start)

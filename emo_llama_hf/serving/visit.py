@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from ..chat.pipeline import EmotionChatPipeline
+from ..input_error import input_errors
 from .answer_options import AnswerOptions
 from .api_error import ApiError
 from .batcher import Batcher
@@ -109,14 +110,19 @@ class Visit:
             streamed (`bool`, *optional*, defaults to `False`): whether pieces are wanted.
 
         Raises:
-            `InputError`, `ValueError`: see the pipeline.
-            [`ApiError`]: it takes too long.
+            `InputError`: see the pipeline.
+            [`ApiError`]: it takes too long, or has too many frames.
         """
         visits = self._visits
         prepare = partial(visits.pipe.preprocess, inputs, limits=visits.limits.media, **options.preparing)
-        prepared = await self._within(asyncio.wrap_future(visits.readers.submit(prepare)))
+        with input_errors():  # all of them are about what the client sent
+            prepared = await self._within(asyncio.wrap_future(visits.readers.submit(prepare)))
         subjects = prepared["items"]
         assert not isinstance(subjects, Exception)  # which would have been raised
+        frames = sum(len(visual.frames) for visual in subjects[0].visuals)
+        if frames > visits.limits.max_frames:
+            message = f"{frames} frames were to be looked at, this server takes {visits.limits.max_frames}: show less."
+            raise ApiError(400, message)
         self._job = Job(subjects, options, streamed)
         visits.batcher.submit(self._job)
         return self._job

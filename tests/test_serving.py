@@ -1,10 +1,12 @@
 """`emo-llama serve`, a real server on this machine, asked with OpenAI's client and over plain HTTP."""
 
+import importlib
 import io
 import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
-from transformers import pipeline
+from transformers import AutoProcessor, pipeline
 
 import emo_llama_hf
 from media import clip
@@ -24,6 +26,7 @@ import openai
 
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.input_error import InputError
+from emo_llama_hf.missing_package import MissingPackageError
 from emo_llama_hf.serving import ServingLimits, bind, model_name
 from emo_llama_hf.serving.answer_row import AnswerRow
 from running_server import NAME, SAMPLES, data_url, httpx, message, running_server
@@ -385,6 +388,31 @@ def test_a_client_that_leaves_is_dropped(pipe):
         assert server.measure("emo_llama_requests_total", status="499") == 2
 
 
+@pytest.fixture
+def slow_pipe(pipe, monkeypatch):
+    """The pipeline, which takes at least 0.15 seconds for each token."""
+    forward = pipe.forward
+
+    def slow(inputs, stopping_criteria, **settings):
+        return forward(inputs, stopping_criteria=[*stopping_criteria, lambda *_: time.sleep(0.15) or False], **settings)
+
+    monkeypatch.setattr(pipe, "forward", slow)
+    return pipe
+
+
+def test_a_stream_that_has_begun_ends_with_the_error_or_with_its_client(slow_pipe):
+    with running_server(slow_pipe, timeout=1.2) as server:
+        begun = server.ask(message(WHY, ("image", ASTRONAUT)), stream=True)
+        with pytest.raises(openai.APIError, match=r"longer than the 1\.2 s"):
+            list(begun)
+        begun = server.ask(message(WHY, ("image", ASTRONAUT)), stream=True)
+        assert next(begun) and next(begun)
+        begun.close()
+        server.wait_for("emo_llama_clients_gone_total", 1)
+        server.ask(message(WHY, ("image", ASTRONAUT)), max_tokens=1)  # the model is free again
+        assert server.measure("emo_llama_completion_tokens_total") < 20  # 22 would be one whole answer
+
+
 def test_attributes_can_be_switched_off(server, pipe):
     asked = {"image": ASTRONAUT, "return_perceived": True}
     assert "age" in server.http.post("/v1/emotion", json=asked).json()["perceived"]
@@ -394,6 +422,32 @@ def test_attributes_can_be_switched_off(server, pipe):
         assert silent.http.post("/v1/emotion", json=asked).json() == expected and not expected["perceived"]
         answer = silent.http.post("/v1/emotion", json={**asked, "attributes": {"age": "20-29"}})
         assert answer.status_code == 400 and answer.json()["error"]["param"] == "attributes"
+
+
+@pytest.mark.parametrize("people", [0, 2])
+def test_all_people_are_answered_about(pipe, people):
+    picture = Image.new("RGB", (288, 160), "grey")
+    for index, one in enumerate(FACES[:people]):
+        picture.paste(one, (144 * index, 0))
+    everyone = pipeline(
+        "emotion-chat",
+        model=pipe.model,
+        processor=AutoProcessor.from_pretrained(emo_llama_hf.default_model(), face_choice="all"),
+    )
+    expected = pictured(everyone, picture, WHY, max_new_tokens=7)
+    with running_server(everyone, max_tokens=7) as server:
+        answer = server.ask(message(WHY, ("image", data_url(png(picture)))))
+    assert [one["generated_text"] for one in expected] == [one.message.content for one in answer.choices]
+    assert [one["emotion"] for one in expected] == [one.emotion for one in answer.choices]
+    assert len(expected) == max(people, 1) and answer.usage.completion_tokens == 7 * len(expected)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in [name for name in sys.modules if name.startswith("emo_llama_hf.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingPackageError, match=r"uvicorn: pip install 'emo_llama_hf\[serve\]'"):
+        importlib.import_module("emo_llama_hf.serving")
 
 
 def test_metrics_count_what_was_done(server):

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..chat.pipeline import EmotionChatPipeline
+from ..processing.setting_checks import shown
 from .api_error import ApiError
 from .chat_completions import ChatCompletions
 from .emotion import Emotion
@@ -98,7 +99,7 @@ async def _tell(request: Request, error: Exception) -> Response:
     """The response to an error, in OpenAI's format."""
     if isinstance(error, HTTPException):
         paths = "see /v1/models, /v1/chat/completions and /v1/emotion"
-        message = f"{request.method} {request.url.path} is not here ({error.detail}): {paths}."
+        message = f"{request.method} {shown(request.url.path)[1:-1]} is not here ({error.detail}): {paths}."
         error = ApiError(error.status_code, message, headers=error.headers)
     elif not isinstance(error, ApiError):
         error = ApiError(500, "The server could not answer; its log says why.")

@@ -1,6 +1,6 @@
 """What one request, and all of them together, may take."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..input_error import input_errors
 from ..processing.media_limits import MediaLimits
@@ -39,9 +39,8 @@ class ServingLimits:
 
     def __post_init__(self) -> None:
         with input_errors():
-            for field in fields(self):
-                if field.type is int or field.type == "int":
-                    check_integer(field.name, getattr(self, field.name), 1, 1_000_000)
+            for name in ("max_requests", "max_tokens", "batch_size", "max_choices", "max_visuals", "max_frames"):
+                check_integer(name, getattr(self, name), 1, 1_000_000)
             check_number("max_body", self.max_body, 0.001, 100_000)
             check_number("timeout", self.timeout, 0.001, 1_000_000)
             check_number("batch_wait", self.batch_wait, 0, 60_000)

@@ -70,7 +70,7 @@ class Visits:
 
     def close(self) -> None:
         """Answer what is there, then stop."""
-        self.readers.shutdown()
+        self.readers.shutdown(cancel_futures=True)
         self.batcher.stop()
 
 

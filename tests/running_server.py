@@ -35,7 +35,7 @@ class RunningServer:
     """What a test needs of it; `stop` says whether it ended by itself."""
 
     def __init__(self, pipe, api_key=None, allow_urls=False, infer_attributes=True, **limits):
-        limits = ServingLimits(**{"batch_wait": 0, "timeout": 30, **limits})
+        limits = ServingLimits(**{"batch_wait": 0, "request_timeout": 30, **limits})
         bound = bind("127.0.0.1", 0, api_key)
         self.url = url(bound)
         self.application = build_application(

@@ -31,6 +31,7 @@ def test_the_commands():
     assert list(COMMANDS) == [
         "analyze",
         "chat",
+        "serve",
         "info",
         "prepare",
         "instruct",

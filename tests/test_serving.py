@@ -369,7 +369,7 @@ def test_limits_of_size_and_number(pipe):
 
 
 def test_limit_of_time(pipe):
-    with running_server(pipe, timeout=0.3, batch_size=2, batch_wait=1000) as server:
+    with running_server(pipe, request_timeout=0.3, batch_size=2, batch_wait=1000) as server:
         assert refused(lambda: server.ask(message(WHY, ("image", ASTRONAUT))), 504)["code"] == "timeout"
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as slow:
             slow.sendall(b"POST /v1/emotion HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n")
@@ -394,14 +394,16 @@ def slow_pipe(pipe, monkeypatch):
     forward = pipe.forward
 
     def slow(inputs, stopping_criteria, **settings):
-        return forward(inputs, stopping_criteria=[*stopping_criteria, lambda *_: time.sleep(0.15) or False], **settings)
+        return forward(
+            inputs, stopping_criteria=[*stopping_criteria, lambda *_: time.sleep(0.15) or False], **settings
+        )
 
     monkeypatch.setattr(pipe, "forward", slow)
     return pipe
 
 
 def test_a_stream_that_has_begun_ends_with_the_error_or_with_its_client(slow_pipe):
-    with running_server(slow_pipe, timeout=1.2) as server:
+    with running_server(slow_pipe, request_timeout=1.2) as server:
         begun = server.ask(message(WHY, ("image", ASTRONAUT)), stream=True)
         with pytest.raises(openai.APIError, match=r"longer than the 1\.2 s"):
             list(begun)
@@ -506,7 +508,7 @@ def test_the_command_refuses_in_a_sentence(capsys, monkeypatch):
             (["--host", "no.such.host.invalid"], "--host"),
             (["--port", str(taken.getsockname()[1])], "--port"),
             (["--api-key", "a b\n"], "--api-key"),
-            (["--timeout", "0"], "--timeout"),
+            (["--request-timeout", "0"], "--request-timeout"),
             (["--batch-wait", "nan"], "--batch-wait"),
         ):
             assert main(["serve", *arguments]) == 1
@@ -520,7 +522,7 @@ def test_models_are_named_without_their_place(tmp_path):
     assert model_name("somebody/some-model") == "somebody/some-model"
 
 
-@pytest.mark.parametrize("limits", [{"max_body": 0}, {"max_requests": 1.5}, {"timeout": float("inf")}])
+@pytest.mark.parametrize("limits", [{"max_body": 0}, {"max_requests": 1.5}, {"request_timeout": float("inf")}])
 def test_limits_are_checked(limits):
     with pytest.raises(InputError, match=next(iter(limits))):
         ServingLimits(**limits)

@@ -25,7 +25,7 @@ def serve(
     no_attributes: NoAttributes = False,
     max_body: Annotated[float, typer.Option(metavar="MB", help="longest request, and longest download")] = 20,
     max_requests: Annotated[int, typer.Option(min=1, metavar="N", help="requests in the server at a time")] = 64,
-    timeout: Annotated[float, typer.Option(metavar="S", help="seconds for one request in all")] = 120,
+    request_timeout: Annotated[float, typer.Option(metavar="S", help="seconds for one request in all")] = 120,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="longest answer that may be asked for")] = 512,
     batch_size: BatchSize = 8,
     batch_wait: Annotated[float, typer.Option(metavar="MS", help="milliseconds to wait for others to join")] = 5,
@@ -36,7 +36,7 @@ def serve(
     limits = ServingLimits(
         max_body=max_body,
         max_requests=max_requests,
-        timeout=timeout,
+        request_timeout=request_timeout,
         max_tokens=max_tokens,
         batch_size=batch_size,
         batch_wait=batch_wait,

@@ -62,22 +62,22 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            try:
-                self._answer(batch)
-            except Exception as error:
-                self._broken |= isinstance(error, torch.AcceleratorError)
-                # Which of them it was shows when each is answered alone; one that has begun cannot begin anew.
-                for job in batch:
-                    if len(batch) == 1 or any(row.has_told for row in job.rows):
-                        job.tell(error)
-                    else:
-                        self._answer_alone(job)
+            # Which of them it was that failed shows when each is answered alone.
+            for job in self._try(batch):
+                self._try([job])
 
-    def _answer_alone(self, job: Job) -> None:
+    def _try(self, batch: Sequence[Job]) -> list[Job]:
+        """Answer a batch, or say what went wrong to those that cannot be tried again; the others are returned."""
         try:
-            self._answer([job])
+            self._answer(batch)
         except Exception as error:
-            job.tell(error)
+            self._broken |= isinstance(error, torch.AcceleratorError)
+            again = [job for job in batch if len(batch) > 1 and not any(row.has_told for row in job.rows)]
+            for job in batch:
+                if job not in again:
+                    job.tell(error)
+            return again  # out of the block, so that what the error holds is free memory
+        return []
 
     def _next_batch(self) -> list[Job]:
         """The oldest job with those that are alike, as many as fit; empty at the end."""

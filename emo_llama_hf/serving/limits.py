@@ -15,7 +15,7 @@ class ServingLimits:
     Args:
         max_body (`float`, *optional*, defaults to 20): MB (10⁶ bytes) of a request's body, or of what it has fetched.
         max_requests (`int`, *optional*, defaults to 64): in the server at a time, waiting or being answered.
-        timeout (`float`, *optional*, defaults to 120): seconds for one request in all, from its first byte.
+        request_timeout (`float`, *optional*, defaults to 120): seconds for one request in all, from its first byte.
         max_tokens (`int`, *optional*, defaults to 512): longest answer that may be asked for.
         batch_size (`int`, *optional*, defaults to 8): answers that are written at a time.
         batch_wait (`float`, *optional*, defaults to 5): milliseconds that a request waits for others to join it.
@@ -29,7 +29,7 @@ class ServingLimits:
 
     max_body: float = 20
     max_requests: int = 64
-    timeout: float = 120
+    request_timeout: float = 120
     max_tokens: int = 512
     batch_size: int = 8
     batch_wait: float = 5
@@ -42,7 +42,7 @@ class ServingLimits:
             for name in ("max_requests", "max_tokens", "batch_size", "max_choices", "max_visuals", "max_frames"):
                 check_integer(name, getattr(self, name), 1, 1_000_000)
             check_number("max_body", self.max_body, 0.001, 100_000)
-            check_number("timeout", self.timeout, 0.001, 1_000_000)
+            check_number("request_timeout", self.request_timeout, 0.001, 1_000_000)
             check_number("batch_wait", self.batch_wait, 0, 60_000)
 
     @property
@@ -53,4 +53,4 @@ class ServingLimits:
     @property
     def media(self) -> MediaLimits:
         """What the pipeline may spend on a request; addresses that are not public are never asked."""
-        return MediaLimits(max_bytes=self.body_bytes, max_seconds=min(self.timeout, MediaLimits.max_seconds))
+        return MediaLimits(max_bytes=self.body_bytes, max_seconds=min(self.request_timeout, MediaLimits.max_seconds))

@@ -26,7 +26,7 @@ async def read_body(request: Request, limits: ServingLimits) -> dict[str, Any]:
     if kind != "application/json":  # which a page in a browser cannot send elsewhere without being allowed to
         raise ApiError(415, f"The content type must be application/json, got {kind or 'none'}.")
     declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > limits.body_bytes:
+    if not declared.isdecimal() or int(declared) > limits.body_bytes:
         raise _too_long(limits)
     content = bytearray()
     async for chunk in request.stream():

@@ -62,7 +62,7 @@ def make_server(application: Starlette, limits: ServingLimits) -> uvicorn.Server
             lifespan="on",
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=int(limits.timeout) + GRACE,
+            timeout_graceful_shutdown=int(limits.request_timeout) + GRACE,
         )
     )
 

@@ -85,7 +85,7 @@ class Visit:
 
     def __init__(self, visits: Visits, request: Request) -> None:
         self._visits, self._request = visits, request
-        self._deadline = time.monotonic() + visits.limits.timeout
+        self._deadline = time.monotonic() + visits.limits.request_timeout
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job: Job | None = None
 
@@ -169,7 +169,9 @@ class Visit:
                 return task.result()
             if self._gone in done:
                 raise ClientDisconnect
-            message = f"The request took longer than the {self._visits.limits.timeout:g} s that this server takes."
+            message = (
+                f"The request took longer than the {self._visits.limits.request_timeout:g} s that this server takes."
+            )
             raise ApiError(status, message, code="timeout")
         finally:
             task.cancel()

@@ -13,6 +13,8 @@ from ..processing.setting_checks import SURROGATE
 
 logger = logging.get_logger(__name__)
 
+NAMES = {"inputs": "messages", "max_new_tokens": "max_tokens"}  # what requests call arguments of the pipeline
+
 
 class ApiError(Exception):
     """
@@ -51,20 +53,19 @@ class ApiError(Exception):
         return JSONResponse(self.body, self.status, headers=self.headers)
 
 
-def as_api_error(error: Exception, names: Mapping[str, str]) -> ApiError:
+def as_api_error(error: Exception) -> ApiError:
     """
     What a client is told of an error of the pipeline; one that is no fault of the request goes to the log.
 
     Args:
         error (`Exception`)
-        names (`dict[str, str]`): what the request calls arguments of the pipeline.
     """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, InputError):
         found = re.search(r"`(\w+)", str(error))
-        text = re.sub(r"`(\w+)`", lambda name: f"`{names.get(name[1], name[1])}`", str(error))
-        return ApiError(400, text, names.get(found[1], found[1]) if found else None)
+        text = re.sub(r"`(\w+)`", lambda name: f"`{NAMES.get(name[1], name[1])}`", str(error))
+        return ApiError(400, text, NAMES.get(found[1], found[1]) if found else None)
     logger.error("A request could not be answered.", exc_info=error)
     if isinstance(error, torch.OutOfMemoryError):
         return ApiError(503, "There is not enough memory for this request: show or ask less, or try again later.")

@@ -17,8 +17,6 @@ from .messages import read_messages
 from .service import Service
 from .visit import Visit
 
-NAMES = {"inputs": "messages", "max_new_tokens": "max_tokens"}
-
 
 class ChatCompletions:
     """
@@ -55,7 +53,7 @@ class ChatCompletions:
         except ClientDisconnect:
             raise
         except Exception as error:
-            raise as_api_error(error, NAMES) from error
+            raise as_api_error(error) from error
         chunks = self._chunks(visit, completion, job, first, include_usage)
         return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
@@ -70,7 +68,7 @@ class ChatCompletions:
         except ClientDisconnect:
             raise
         except Exception as error:  # the status is out; OpenAI's clients raise this event
-            yield event(as_api_error(error, NAMES).body)
+            yield event(as_api_error(error).body)
             return
         for chunk in completion.ending(told, include_usage):
             yield chunk

@@ -45,7 +45,7 @@ class Emotion:
         except ClientDisconnect:
             raise
         except Exception as error:
-            raise as_api_error(error, {"max_new_tokens": "max_tokens"}) from error
+            raise as_api_error(error) from error
         for index, result in enumerate(answered.results):
             texts = [row.text for row in answered.rows[index * options.choices : (index + 1) * options.choices]]
             result["generated_text"] = texts[0] if len(texts) == 1 else texts  # without what stopped them

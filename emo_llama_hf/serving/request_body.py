@@ -40,7 +40,7 @@ async def read_body(request: Request, limits: ServingLimits) -> dict[str, Any]:
     except RecursionError:
         raise ApiError(400, "The body is no JSON that can be read: it is nested too deeply.") from None
     except ValueError as error:  # no JSON, no UTF-8, a number of thousands of digits
-        raise ApiError(400, f"The body is no JSON that can be read: {error}.") from None
+        raise ApiError(400, f"The body is no JSON that can be read: {str(error).rstrip('.')}.") from None
     if not isinstance(body, dict):
         raise ApiError(400, "The body must be a JSON object.")
     return {name: value for name, value in body.items() if value is not None}

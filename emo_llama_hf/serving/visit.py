@@ -169,10 +169,8 @@ class Visit:
                 return task.result()
             if self._gone in done:
                 raise ClientDisconnect
-            message = (
-                f"The request took longer than the {self._visits.limits.request_timeout:g} s that this server takes."
-            )
-            raise ApiError(status, message, code="timeout")
+            longest = self._visits.limits.request_timeout
+            raise ApiError(status, f"The request took longer than the {longest:g} s that it may.", code="timeout")
         finally:
             task.cancel()
 

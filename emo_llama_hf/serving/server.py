@@ -57,7 +57,6 @@ def make_server(application: Starlette, limits: ServingLimits) -> uvicorn.Server
     return uvicorn.Server(
         uvicorn.Config(
             application,
-            http="h11",
             ws="none",
             lifespan="on",
             server_header=False,

@@ -31,6 +31,7 @@ def serve(
     batch_wait: Annotated[float, typer.Option(metavar="MS", help="milliseconds to wait for others to join")] = 5,
 ) -> int:
     """Answer over HTTP, as OpenAI's API does."""
+    # Here, since the packages that it needs are an extra.
     from ..serving import ServingLimits, bind, build_application, make_server, model_name, url
 
     limits = ServingLimits(

@@ -23,6 +23,7 @@ EXTRAS = {
     "ray": ["pyarrow>=17", "ray[data]>=2.50"],
     "quantization": ["bitsandbytes>=0.50"],
     "grpo": ["trl>=1"],
+    "serve": ["prometheus-client>=0.21", "starlette>=0.46", "uvicorn>=0.34"],
 }
 EXTRAS["test"] = [
     *EXTRAS["train"],
@@ -31,6 +32,7 @@ EXTRAS["test"] = [
     *EXTRAS["quantization"],
     *EXTRAS["grpo"],
     *EXTRAS["ray"],
+    *EXTRAS["serve"],
     "hypothesis>=6",
     "import-linter>=2.6",
     "mypy>=1.15",

@@ -32,6 +32,7 @@ def test_the_commands():
         "analyze",
         "annotate",
         "chat",
+        "serve",
         "info",
         "prepare",
         "instruct",

@@ -26,6 +26,7 @@ from .instruct import instruct
 from .merge import merge
 from .plan import plan
 from .prepare import prepare
+from .serve import serve
 from .train import TrainCommand, train
 
 # What users can do something about; anything else is a mistake of ours, and keeps its traceback.
@@ -37,6 +38,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     analyze,
     annotate,
     chat,
+    serve,
     info,
     prepare,
     instruct,

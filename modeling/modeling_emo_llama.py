@@ -141,6 +141,7 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
     _supports_flash_attn = True
+    _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
 
@@ -732,6 +733,26 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             input_ids, is_first_iteration=is_first_iteration, **kwargs
         )
         return inputs
+
+    def generate_batch(self, inputs: list[list[int]], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """
+        Continuous batching, of texts alone: transformers' carries no pictures.
+
+        Args:
+            inputs (`list[list[int]]`): tokens of each prompt.
+            args, kwargs: of the base class.
+
+        Raises:
+            `ValueError`: a prompt shows something.
+        """
+        for index, tokens in enumerate(inputs):
+            if self.config.image_token_id in tokens:
+                raise ValueError(
+                    f"`inputs[{index}]` has visual placeholders, which `generate_batch` has nothing for: it takes "
+                    f"tokens only. Give texts without pictures, or call `generate`, which takes batches too."
+                )
+        answers: dict[str, Any] = super().generate_batch(inputs, *args, **kwargs)
+        return answers
 
     def _get_logits_processor(
         self, generation_config: GenerationConfig, *args: Any, **kwargs: Any

@@ -183,6 +183,19 @@ def test_attention_asked_of_the_whole_model_may_be_one_that_the_face_backbone_la
     assert model.model.face_prior.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.slow  # compiles
+@torch.no_grad()
+def test_flex_attention_gives_what_eager_attention_gives(tmp_path):
+    tester = EmoLlamaModelTester(None)
+    config, inputs = tester.prepare_config_and_inputs_for_common()
+    EmoLlamaForConditionalGeneration(config).save_pretrained(tmp_path)
+    logits = [
+        EmoLlamaForConditionalGeneration.from_pretrained(tmp_path, attn_implementation=attention)(**inputs).logits
+        for attention in ("eager", "flex_attention")
+    ]
+    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
+
+
 class EmoLlamaFacePriorModelTester:
     is_training = False
     batch_size = 3

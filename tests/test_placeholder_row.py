@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaForConditionalGeneration
 from emo_llama_hf.input_error import InputError
@@ -143,3 +143,13 @@ def test_placeholders_among_the_labels_count_nothing(model, inputs):
     # A loss of somebody's own, which smooths labels over the whole vocabulary, stays finite too.
     logits = model(**inputs).logits[0, :-1]
     assert torch.nn.functional.cross_entropy(logits, labels[0, 1:], label_smoothing=0.1).isfinite()
+
+
+def test_continuous_batching_takes_texts_and_refuses_what_it_cannot_show(model, inputs):
+    settings = GenerationConfig(max_new_tokens=4, do_sample=False, eos_token_id=-1, pad_token_id=0)
+    text = [1, 30, 200, 9, 77]
+    (answer,) = model.generate_batch([text], generation_config=settings).values()
+    expected = model.generate(torch.tensor([text]), max_new_tokens=4, do_sample=False, eos_token_id=None)
+    assert answer.error is None and [*text, *answer.generated_tokens] == expected[0].tolist()
+    with pytest.raises(ValueError, match=r"`inputs\[1\]` has visual placeholders"):
+        model.generate_batch([text, inputs["input_ids"][0].tolist()], generation_config=settings)

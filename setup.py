@@ -44,6 +44,29 @@ EXTRAS["test"] = [
     "setuptools>=77",
 ]
 
+# Where the code lives, once `repository-code` of CITATION.cff says so.
+(REPOSITORY,) = re.findall(r"^repository-code: (\S+)$", (HERE / "CITATION.cff").read_text("utf-8"), re.M) or [None]
+
+
+def long_description() -> str:
+    """The README where there are no files beside it: their links are absolute, or left out with their pictures."""
+    readme = (HERE / "README.md").read_text(encoding="utf-8")
+    file = r"\((?![a-z]+:|#)([^)\s]+)\)"
+    if REPOSITORY is None:
+        return re.sub(rf"(?<!!)\[([^\]]+)\]{file}", r"\1", re.sub(rf"!\[[^\]]*\]{file}\n*", "", readme))
+    readme = re.sub(rf"(!\[[^\]]*\]){file}", rf"\1({REPOSITORY}/raw/HEAD/\2)", readme)
+    return re.sub(rf"(?<!!)(\[[^\]]+\]){file}", rf"\1({REPOSITORY}/blob/HEAD/\2)", readme)
+
+
+URLS = {"Paper": "https://arxiv.org/abs/2408.11424"}
+if REPOSITORY is not None:
+    URLS |= {
+        "Homepage": REPOSITORY,
+        "Source": REPOSITORY,
+        "Documentation": f"{REPOSITORY}/blob/HEAD/docs/architecture.md",
+        "Changelog": f"{REPOSITORY}/blob/HEAD/CHANGELOG.md",
+    }
+
 # Stated once, where users ask for it; read as text because importing the package needs its dependencies.
 (VERSION,) = re.findall(r'^__version__ = "(.+)"$', (HERE / "emo_llama_hf" / "__init__.py").read_text("utf-8"), re.M)
 
@@ -51,12 +74,12 @@ setup(
     name="emo_llama_hf",
     version=VERSION,
     description="EMO-LLaMA for Hugging Face transformers: a multimodal LLM that reads perceived facial emotion",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license_expression="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     author="The EmoLlama authors",
-    project_urls={"Paper": "https://arxiv.org/abs/2408.11424"},
+    project_urls=URLS,
     keywords=["emotion", "facial expression recognition", "multimodal", "LLaMA", "transformers", "video"],
     classifiers=[
         "Development Status :: 4 - Beta",
@@ -66,6 +89,7 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Multimedia :: Video",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Recognition",
         "Typing :: Typed",

@@ -14,6 +14,7 @@ from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .conversion_card import conversion_card
 from .lora_adapter import LoraAdapter
 from .output_folder import published_folder
+from .placeholder_row import with_placeholder_row
 from .plan import Plan, cast, check_plan, table
 from .provenance import Provenance
 from .safetensors_writer import write_safetensors
@@ -58,7 +59,9 @@ class ConvertedModel:
             `ConversionError`: the plan does not fill the model, or a source file is damaged.
             `FileExistsError`: `output` is there already.
         """
-        plan = self.plan if settings.dtype is None else cast(self.plan, DTYPES[settings.dtype])
+        plan = with_placeholder_row(self.plan, self.model.config.text_config.vocab_size)
+        if settings.dtype is not None:
+            plan = cast(plan, DTYPES[settings.dtype])
         check_plan(plan, _parameters(self.model))
         if not settings.dry_run:
             self._write(plan, Path(output), settings)

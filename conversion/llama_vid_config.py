@@ -11,7 +11,7 @@ from transformers.utils import logging
 from ..modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig
 from .checkpoint_files import Checkpoint
 from .conversion_error import ConversionError
-from .llama_vid_weights import QUERY, LlamaVidTensors, num_vision_layers
+from .llama_vid_weights import QUERY, TOKENS, LlamaVidTensors, num_vision_layers
 
 logger = logging.get_logger(__name__)
 
@@ -132,7 +132,7 @@ def text_config(original: dict[str, Any], source: Checkpoint) -> dict[str, Any]:
     rope["rope_theta"] = original.get("rope_theta", 10000.0)
     settings = {key: original[key] for key in TEXT_KEYS if key in original}
     # Tokens may have been added after config.json was written.
-    settings["vocab_size"] = _shape(source, "model.embed_tokens.weight", 2)[0]
+    settings["vocab_size"] = _shape(source, TOKENS, 2)[0]
     return {"model_type": "llama", **settings, "rope_parameters": rope}
 
 
@@ -239,12 +239,13 @@ def _shape(source: Checkpoint, name: str, dimensions: int) -> tuple[int, ...]:
     return shape
 
 
-def llama_vid_config(config: EmoLlamaConfig) -> dict[str, Any]:
+def llama_vid_config(config: EmoLlamaConfig, vocabulary: int) -> dict[str, Any]:
     """
     LLaMA-VID's `config.json` of a model that was not made from one.
 
     Args:
         config ([`EmoLlamaConfig`]): the model's.
+        vocabulary (`int`): tokens that LLaMA-VID's tables have a row for.
     """
     text, vision = config.text_config, config.vision_config
     rope = dict(text.rope_parameters)
@@ -253,6 +254,7 @@ def llama_vid_config(config: EmoLlamaConfig) -> dict[str, Any]:
         "architectures": ["LlavaLlamaAttForCausalLM"],
         "model_type": "llava",
         **{key: getattr(text, key) for key in TEXT_KEYS if hasattr(text, key)},
+        "vocab_size": vocabulary,
         "rope_scaling": None if rope_type == "default" else {"type": rope_type, **rope},
         "rope_theta": theta,
         "bert_type": "qformer_pretrain",

@@ -25,6 +25,7 @@ from .llama_vid_processor import BERT
 from .llama_vid_weights import VISION_COPY, source_name, vision_source_name
 from .local_files import read_json
 from .output_folder import published_folder
+from .placeholder_row import TABLES, original_vocabulary, without_placeholder_row
 from .plan import Plan, PlannedTensor, table
 from .provenance import Provenance
 from .write_settings import DEFAULT, WriteSettings
@@ -57,10 +58,11 @@ def export_llama_vid(source: str | Path, output: str | Path, *, settings: WriteS
     config = cast(EmoLlamaConfig, load_config(str(folder)))
     origin = Provenance.of_converted(folder)
     kept = origin.files.get("config.json")
-    original_config = llama_vid_config(config) if kept is None else read_json(kept)
+    vocabulary = origin.vocabulary or original_vocabulary(config)
+    original_config = llama_vid_config(config, vocabulary) if kept is None else read_json(kept)
     if config.face_config is not None:
         logger.warning("LLaMA-VID has no face prior: it and Face Info Mining are left out.")
-    shards, vision = _plan(folder, config, original_config, origin)
+    shards, vision = _plan(folder, config, original_config, origin, vocabulary)
     if not settings.dry_run:
         with published_folder(output, settings.push_to_hub) as unfinished:
             _write_shards(shards, unfinished, settings)
@@ -75,7 +77,9 @@ def export_llama_vid(source: str | Path, output: str | Path, *, settings: WriteS
     return table(shards | vision)
 
 
-def _plan(folder: Path, config: EmoLlamaConfig, original: dict[str, Any], origin: Provenance) -> tuple[Plan, Plan]:
+def _plan(
+    folder: Path, config: EmoLlamaConfig, original: dict[str, Any], origin: Provenance, vocabulary: int
+) -> tuple[Plan, Plan]:
     """The shards' tensors and EVA-CLIP's."""
     shards: Plan = {}
     vision: Plan = {}
@@ -88,6 +92,8 @@ def _plan(folder: Path, config: EmoLlamaConfig, original: dict[str, Any], origin
         else:
             target = source_name(name, linear)
             shards[target] = _planned(target, tensor)
+            if name in TABLES:
+                shards[target] = without_placeholder_row(shards[target], vocabulary)
     for name, dtype in origin.unused.items():
         if name.startswith(VISION_COPY):
             copied = vision.get(name.removeprefix(VISION_COPY))

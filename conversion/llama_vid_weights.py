@@ -13,6 +13,7 @@ from .plan import Plan, Planner
 
 VISION_COPY = "model.vision_tower.vision_tower."
 QUERY = "model.vlm_att_query"
+TOKENS = "model.embed_tokens.weight"
 NUM_VISION_LAYERS = 39  # LLaMA-VID leaves out the last of EVA-CLIP's 40 blocks (multimodal_encoder/eva_vit.py)
 
 # Tried in order, so the language model's prefix, which begins all others, is last. {LLaMA-VID's: ours}

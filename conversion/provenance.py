@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .llama_vid_files import OriginalCheckpoint
-from .llama_vid_weights import BUFFERS, VISION_COPY
+from .llama_vid_weights import BUFFERS, TOKENS, VISION_COPY
 from .local_files import read_json
 
 FOLDER = "llama_vid"
@@ -32,12 +32,14 @@ class Provenance:
         base (`str`): name of the model that it was trained on; `source` where it is complete.
         unused (`dict[str, str]`, *optional*): name and type of each tensor of it that follows from others.
         files (`dict[str, Path]`, *optional*): small files of it, by name.
+        vocabulary (`int`, *optional*): tokens that its tables have a row for, where it is known.
     """
 
     source: str
     base: str
     unused: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    vocabulary: int | None = None
 
     @classmethod
     def of_original(cls, original: OriginalCheckpoint) -> "Provenance":
@@ -52,7 +54,13 @@ class Provenance:
             for name, tensor in original.tensors.shards.items()
             if BUFFERS.fullmatch(name) or name.startswith(VISION_COPY)
         }
-        return cls(original.folder.name, original.base.name, unused, _small_files(original.base, original.folder))
+        return cls(
+            original.folder.name,
+            original.base.name,
+            unused,
+            _small_files(original.base, original.folder),
+            original.tensors.shards[TOKENS].shape[0],
+        )
 
     @classmethod
     def of_converted(cls, folder: Path) -> "Provenance":
@@ -71,6 +79,7 @@ class Provenance:
             origin.get("base", folder.name),
             origin.get("unused", {}),
             _small_files(folder / FOLDER),
+            origin.get("vocabulary"),
         )
 
     def save(self, folder: Path) -> None:

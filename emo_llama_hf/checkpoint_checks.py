@@ -52,7 +52,6 @@ def check_fit(model: PreTrainedModel, processor: EmoLlamaProcessor) -> None:
                 raise
             raise InputError(f"`{name}` cannot read a sentence: {type(error).__name__}: {error}") from error
         beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= part.vocab_size}
-        beyond.pop(processor.image_token, None)  # it needs no row
         if beyond:
             token = min(beyond, key=beyond.__getitem__)
             raise InputError(

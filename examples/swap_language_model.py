@@ -49,6 +49,7 @@ for part in ("vision_model", "qformer", "face_prior", "face_info_mining"):
 model.model.query_tokens.data.copy_(mini.model.query_tokens.data)
 if language_model is not None:
     spoken = AutoModelForCausalLM.from_pretrained(language_model)
+    spoken.resize_token_embeddings(config.text_config.vocab_size)  # one more token, which stands for what is seen
     model.model.language_model.load_state_dict(spoken.base_model.state_dict())
     model.lm_head.load_state_dict(spoken.get_output_embeddings().state_dict())
 model.generation_config = mini.generation_config

@@ -1,5 +1,6 @@
 """Configuration of EmoLlama and of its face prior."""
 
+import copy
 import math
 import re
 from typing import Any
@@ -213,7 +214,7 @@ class EmoLlamaConfig(PreTrainedConfig):
             Content tokens of a frame: `"mean"` (one), `"grid:k"` (k x k averages) or `"all"` (every patch).
         projector_depth (`int`, *optional*, defaults to 2): linear layers of the projector, with GELU between them.
         image_token_id (`int`, *optional*, defaults to 32000):
-            Token that stands for one visual token. It needs no row in the embedding table.
+            Token that stands for one visual token. Where the vocabulary of `text_config` ends before it, that grows.
         emotion_labels (`list[str]`, *optional*): default label set of a closed question about the perceived emotion.
         initializer_range (`float`, *optional*, defaults to 0.02): standard deviation of the initial weights.
         tie_word_embeddings (`bool`, *optional*, defaults to that of `text_config`): share input and output embeddings.
@@ -264,6 +265,9 @@ class EmoLlamaConfig(PreTrainedConfig):
             tie_word_embeddings = getattr(self.text_config, "tie_word_embeddings", False)
         check_flag("tie_word_embeddings", tie_word_embeddings)
         self._check()
+        if self.text_config.vocab_size <= image_token_id:
+            self.text_config = copy.deepcopy(self.text_config)  # the caller may need it as it was
+            self.text_config.vocab_size = image_token_id + 1
         check_unknown(type(self), kwargs)
         kwargs.setdefault("auto_map", dict(AUTO_MAP))
         with refused(self.model_type):

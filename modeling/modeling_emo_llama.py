@@ -10,10 +10,13 @@ from torch import nn
 from transformers import (
     AutoModel,
     Cache,
+    GenerationConfig,
     GenerationMixin,
     InstructBlipQFormerModel,
     InstructBlipVisionModel,
+    LogitsProcessorList,
     PreTrainedModel,
+    SuppressTokensLogitsProcessor,
 )
 from transformers import initialization as init
 from transformers.modeling_outputs import (
@@ -47,6 +50,7 @@ from .modeling_face_prior import (
     EmoLlamaFourierPosition,
 )
 from .modeling_visual_tokens import EmoLlamaVisualTokens
+from .placeholder_row import PLACEHOLDER_LOGIT, load_tables_without_placeholder
 
 VISUAL_INPUTS = (
     "pixel_values",
@@ -137,6 +141,7 @@ class EmoLlamaPreTrainedModel(PreTrainedModel):
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
     _supports_flash_attn = True
+    _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
 
@@ -492,7 +497,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
 
         Args:
             input_ids (`torch.LongTensor` of shape `(B, T)`):
-                Tokens; the placeholder need not have an embedding, so embeddings alone do not tell where one stands.
+                Tokens; the placeholder's embedding means nothing, so embeddings alone do not tell where one stands.
             inputs_embeds (`torch.FloatTensor` of shape `(B, T, E)`): embeddings that the visual tokens go into.
             image_features (`torch.FloatTensor` of shape `(visual tokens, E)`, *optional*): visual tokens, if any.
 
@@ -575,9 +580,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                 return_dict=True,
             ).pooler_output.flatten(0, 1)
         if input_ids is not None:
-            # The placeholder may lie outside the embedding table, so that a converted vocabulary keeps its size.
-            text_ids = input_ids.masked_fill(input_ids == self.config.image_token_id, 0)
-            embeds: torch.Tensor = self.get_input_embeddings()(text_ids)
+            embeds: torch.Tensor = self.get_input_embeddings()(input_ids)
             placeholders = self.get_placeholder_mask(input_ids, embeds, visual_embeds)
             if visual_embeds is not None:
                 embeds = embeds.masked_scatter(placeholders, visual_embeds.to(embeds.device, embeds.dtype))
@@ -666,10 +669,12 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         **kwargs: Unpack[TransformersKwargs],
     ) -> EmoLlamaCausalLMOutputWithPast:
         """
-        Next-token logits, and their loss where there are labels.
+        Next-token logits, and their loss where there are labels. The placeholder's logit is so low that no answer has
+        one in it.
 
         Args:
-            labels (`torch.LongTensor` of shape `(B, T)`, *optional*): next-token targets, -100 where there is no loss.
+            labels (`torch.LongTensor` of shape `(B, T)`, *optional*):
+                Next-token targets, -100 where there is no loss; nor is there any for placeholders.
             logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0):
                 Compute only the last so many logits (0: all), or those at these positions.
 
@@ -698,8 +703,10 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        logits[..., self.config.image_token_id] = PLACEHOLDER_LOGIT
         loss = None
         if labels is not None:
+            labels = labels.masked_fill(labels == self.config.image_token_id, -100)
             loss = self.loss_function(
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
@@ -716,12 +723,45 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
         self, input_ids: torch.Tensor, is_first_iteration: bool = False, **kwargs: Any
     ) -> dict[str, Any]:
         """Keep the visual inputs for the prefill only: later steps find them in the cache."""
+        # The assistant of assisted decoding is never told that it begins. (A static cache would wait for the device.)
+        cache: Cache | None = kwargs.get("past_key_values")
+        if cache is not None and not cache.is_compileable and cache.get_seq_length() == 0:
+            is_first_iteration = True
         if not is_first_iteration and kwargs.get("use_cache", True):
             kwargs = {key: value for key, value in kwargs.items() if key not in VISUAL_INPUTS}
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(
             input_ids, is_first_iteration=is_first_iteration, **kwargs
         )
         return inputs
+
+    def generate_batch(self, inputs: list[list[int]], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """
+        Continuous batching, of texts alone: transformers' carries no pictures.
+
+        Args:
+            inputs (`list[list[int]]`): tokens of each prompt.
+            args, kwargs: of the base class.
+
+        Raises:
+            `ValueError`: a prompt shows something.
+        """
+        for index, tokens in enumerate(inputs):
+            if self.config.image_token_id in tokens:
+                raise ValueError(
+                    f"`inputs[{index}]` has visual placeholders, which `generate_batch` has nothing for: it takes "
+                    f"tokens only. Give texts without pictures, or call `generate`, which takes batches too."
+                )
+        answers: dict[str, Any] = super().generate_batch(inputs, *args, **kwargs)
+        return answers
+
+    def _get_logits_processor(
+        self, generation_config: GenerationConfig, *args: Any, **kwargs: Any
+    ) -> LogitsProcessorList:
+        """Keep placeholders out of the drafts that prompt lookup copies from the prompt: nothing would fill them."""
+        processors = super()._get_logits_processor(generation_config, *args, **kwargs)
+        if generation_config.prompt_lookup_num_tokens is not None:
+            processors.append(SuppressTokensLogitsProcessor([self.config.image_token_id], device=str(self.device)))
+        return processors
 
     def _expand_inputs_for_generation(
         self,
@@ -760,6 +800,9 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             key: torch.cat([rows for part in torch.split(value, sizes.get(key, frames)) for rows in [part] * times])
             for key, value in visual.items()
         }
+
+
+load_tables_without_placeholder(EmoLlamaConfig.model_type)
 
 
 def _may_be_read(values: torch.Tensor) -> bool:

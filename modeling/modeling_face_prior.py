@@ -129,6 +129,7 @@ class EmoLlamaFacePriorModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
+    _supports_flex_attn = True
     _no_split_modules = ["SamTwoWayAttentionBlock"]
     _can_record_outputs = {
         "hidden_states": OutputRecorder(SamTwoWayAttentionBlock, index=0, capture_initial_hidden_state=False),

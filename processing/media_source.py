@@ -6,14 +6,16 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, BinaryIO, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from .download import MEMORY_LIMIT, DownloadError, download, is_url
 
-MediaSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+MediaSource: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Mapping[str, bytes | str | None]
+)
 
 SHORTEST_BASE64 = 32  # characters; shorter text is a mistyped file name, the smallest GIF already takes 36
 
@@ -29,8 +31,9 @@ def open_media(source: MediaSource, argument: str) -> Iterator[BinaryIO]:
 
     Args:
         source (`MediaSource`):
-            Path, `http(s)://` URL, `data:` URL, base64 text, bytes, or binary file object. A file object is read from
-            its start, whatever its position, and stays open; everything else is closed on leaving.
+            Path, `http(s)://` URL, `data:` URL, base64 text, bytes, or binary file object; or, as `datasets` keeps a
+            file, a dict of its `bytes` or, where these are `None`, its `path`. A file object is read from its start,
+            whatever its position, and stays open; everything else is closed on leaving.
         argument (`str`): name of the caller's argument, for error messages.
 
     Raises:
@@ -38,6 +41,8 @@ def open_media(source: MediaSource, argument: str) -> Iterator[BinaryIO]:
         `UnreadableMediaError`: nothing there (0 bytes), or the URL could not be fetched within [`MediaLimits`].
         `TypeError`: `source` is none of the above.
     """
+    if isinstance(source, Mapping) and set(source) == {"bytes", "path"}:
+        source = source["path"] if source["bytes"] is None else source["bytes"]  # type: ignore[assignment]
     if isinstance(source, (bytes, bytearray, memoryview)):
         file: IO[bytes] = io.BytesIO(source)
     elif isinstance(source, str) and is_url(source):
@@ -47,7 +52,7 @@ def open_media(source: MediaSource, argument: str) -> Iterator[BinaryIO]:
     elif isinstance(source, (str, os.PathLike)):
         file = _open_path(source, argument)
     else:
-        file = _seekable(source, argument)
+        file = _seekable(source, argument)  # type: ignore[arg-type]
     try:
         file.seek(0, os.SEEK_END)
         if file.tell() == 0:

@@ -425,8 +425,8 @@ class EmoLlamaProcessor(ProcessorMixin):
         elsewhere = given.keys() | kwargs.keys() | (given.get("images_kwargs") or {}).keys()
         if not {"images", "questions"} & elsewhere:
             chats = conversation if isinstance(conversation[0], (list, tuple)) else [conversation]
-            questions = [question for chat in chats for question in self.prompt.questions_of(chat)]
-            given |= {"questions": questions} if questions else {}
+            asked = [question for chat in chats for question in self.prompt.questions_of(chat)]
+            given |= {"questions": [question or self.prompt.default_question for question in asked]} if asked else {}
         chat = defuse_chat(conversation, self.defuse)
         return super().apply_chat_template(chat, *args, processor_kwargs=given, **kwargs)
 

@@ -24,6 +24,9 @@ CHAT_TEMPLATE = """\
         {{ content | selectattr('type', 'equalto', 'text') | map(attribute='text') | join('\\n') }}
     {%- endif -%}
 {%- endmacro -%}
+{%- if tools -%}
+    {{ raise_exception('The model calls no tools: leave `tools` out.') }}
+{%- endif -%}
 {%- if messages and messages[0]['role'] == 'system' -%}
     {{ text(messages[0]['content']) + ' ' }}
     {%- set messages = messages[1:] -%}

@@ -104,6 +104,7 @@ def test_progress_goes_to_stderr(run):
     ("options", "name"),
     [
         (["--labels", ""], "labels"),
+        (["--labels", "happy"], "labels"),
         (["--labels", "happy,,sad"], "labels"),
         (["--labels", "happy,happy"], "labels"),
         (["--question", " "], "question"),

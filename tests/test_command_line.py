@@ -11,8 +11,9 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from emo_llama_hf.command_line import main as cli
+from emo_llama_hf.command_line.command import Run
 from emo_llama_hf.command_line.model_options import ModelOptions
-from emo_llama_hf.command_line.train import OURS, _parser
+from emo_llama_hf.command_line.train import OURS, REST, _parser
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.missing_package import MissingPackageError
 from emo_llama_hf.processing.media_source import UnreadableMediaError
@@ -171,3 +172,20 @@ def test_what_is_completed(line, words):
     command = [sys.executable, "-m", "emo_llama_hf"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert set(done.stdout.split()) == words, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "reporters"),
+    [
+        (["DATA", "--report-to", "tensorboard", "trackio", "--max-steps", "3"], ["tensorboard", "trackio"]),
+        (["--max-steps", "3", "--report-to", "none", "DATA"], ["none"]),
+        (["--report-to=tensorboard", "--max-steps", "3", "DATA"], ["tensorboard"]),
+        (["DATA", "--max-steps", "3"], "none"),
+    ],
+)
+def test_training_reports_to_several(line, reporters, tmp_path):
+    command = COMMANDS["train"]
+    context = command.make_context("train", [*line, "--output", str(tmp_path)], obj=Run())
+    assert context.meta[REST]["report_to"] == reporters
+    assert context.meta[REST]["max_steps"] == 3
+    assert [str(path) for path in context.params["path"]] == ["DATA"]

@@ -32,8 +32,13 @@ VISUAL_INPUTS = (
 
 @pytest.fixture(autouse=True, scope="module")
 def as_transformers_own():
-    """The tests look up what a class is for in the lists of transformers' own models."""
+    """
+    The tests look up what a class is for in the lists of transformers' own models, and draw tokens of the whole
+    vocabulary, the last of which stands for what a text does not show.
+    """
+    draw, whole = common.ids_tensor, EmoLlamaModelTester.vocab_size + 1
     with (
+        patch.object(common, "ids_tensor", lambda shape, size, **kw: draw(shape, size - (size == whole), **kw)),
         patch.dict(common.MODEL_MAPPING_NAMES, emo_llama="EmoLlamaModel"),
         patch.dict(common.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, emo_llama="EmoLlamaForConditionalGeneration"),
     ):
@@ -48,7 +53,7 @@ class EmoLlamaModelTester:
     text_length = 6
     parts = {}  # sub-configurations other than the tiny model's
     vocab_size = 99
-    image_token_id = vocab_size  # outside the vocabulary, as after a conversion
+    image_token_id = vocab_size  # which grows by it, as in a conversion
 
     def __init__(self, parent):
         self.parent = parent
@@ -93,6 +98,10 @@ class EmoLlamaModelTest(common.ModelTesterMixin, common.GenerationTesterMixin, u
         self.config_tester = ConfigTester(
             self, config_class=EmoLlamaConfig, has_text_modality=False, num_query_tokens=5, content_tokens="grid:2"
         )
+
+    def test_reverse_loading_mapping(self):
+        """Converters give older files a row, and rename nothing."""
+        super().test_reverse_loading_mapping(check_keys_were_modified=False)
 
     def test_config(self):
         self.config_tester.run_common_tests()
@@ -172,6 +181,19 @@ def test_attention_asked_of_the_whole_model_may_be_one_that_the_face_backbone_la
     model = EmoLlamaForConditionalGeneration.from_pretrained(tmp_path, attn_implementation="sdpa")
     assert model.model.face_prior.backbone.config._attn_implementation == "eager"
     assert model.model.face_prior.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.slow  # compiles
+@torch.no_grad()
+def test_flex_attention_gives_what_eager_attention_gives(tmp_path):
+    tester = EmoLlamaModelTester(None)
+    config, inputs = tester.prepare_config_and_inputs_for_common()
+    EmoLlamaForConditionalGeneration(config).save_pretrained(tmp_path)
+    logits = [
+        EmoLlamaForConditionalGeneration.from_pretrained(tmp_path, attn_implementation=attention)(**inputs).logits
+        for attention in ("eager", "flex_attention")
+    ]
+    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
 
 
 class EmoLlamaFacePriorModelTester:

@@ -156,8 +156,9 @@ def test_lora_merged(original, converted, lora, tmp_path):
     for name, tensor in ours.items():
         peft_name = name.replace("model.language_model.", "model.")
         if peft_name in merged:
+            tensor = tensor[: len(merged[peft_name])]  # the original has no row for the placeholder
             torch.testing.assert_close(tensor, merged[peft_name], rtol=0, atol=1e-5)
-            changed += not torch.allclose(tensor, before[name].float())
+            changed += not torch.allclose(tensor, before[name][: len(tensor)].float())
         elif "visual_tokens.projector" in name:
             torch.testing.assert_close(tensor, (before[name] + 1).float())
         else:

@@ -42,7 +42,7 @@ def test_label_sets_of_data_files_are_all_that_their_labels_mean():
             label_map = LabelMap.from_file(file.stem)
             assert set(label_map.label_set) == {label_map.meaning(label) for label in label_map._labels} - {None}
     with pytest.raises(ValueError, match="`label_set` of 'own' lacks bored"):
-        LabelMap({"1": "bored"}, "own", ["happy"])
+        LabelMap({"1": "bored"}, "own", ["happy", "sad"])
 
 
 def test_a_label_that_is_not_among_the_options_names_row_and_set(tmp_path):

@@ -3,13 +3,17 @@
 import email
 import importlib
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+import setuptools
 
 import emo_llama_hf
 
@@ -40,10 +44,16 @@ def locations(cwd: Path, path: Path | None = None) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    # Built from a copy: setuptools leaves build/ and *.egg-info beside setup.py and would pick up stale files in them.
-    source, out = tmp_path_factory.mktemp("wheel") / "source", tmp_path_factory.mktemp("out")
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+def source(tmp_path_factory):
+    """A copy: setuptools leaves build/ and *.egg-info beside setup.py and would pick up stale files in them."""
+    copy = tmp_path_factory.mktemp("wheel") / "source"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def wheel(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
     pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(source))
     (path,) = out.glob("*.whl")
     return path
@@ -88,6 +98,76 @@ def test_wheel_tells_what_it_is(wheel):
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/2408.11424"]
     assert "Typing :: Typed" in metadata.get_all("Classifier")
+
+
+def setup_arguments(source: Path, monkeypatch) -> dict:
+    """What `setup.py` of a checkout tells setuptools."""
+    told: dict = {}
+    monkeypatch.setattr(setuptools, "setup", told.update)
+    monkeypatch.chdir(source)
+    runpy.run_path(str(source / "setup.py"))
+    return told
+
+
+@pytest.fixture
+def metadata_of(tmp_path, monkeypatch):
+    """What is told of a checkout whose CITATION.cff has further lines."""
+    for name in ("setup.py", "README.md", "CITATION.cff", "emo_llama_hf/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+
+    def told(*lines: str) -> dict:
+        with (tmp_path / "CITATION.cff").open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        return setup_arguments(tmp_path, monkeypatch)
+
+    return told
+
+
+FILE_LINK = re.compile(r"\]\((?!https?:|#)[^)]*\)")
+
+
+def test_the_description_links_no_file_that_is_not_there(metadata_of):
+    readme, told = (ROOT / "README.md").read_text("utf-8"), metadata_of()
+    assert FILE_LINK.search(readme) and "![" in readme
+    text = told["long_description"]
+    assert not FILE_LINK.search(text) and "![" not in text
+    assert "results.json" in text and text.count("```") == readme.count("```")
+    assert list(told["project_urls"]) == ["Paper"]
+
+
+def test_with_a_repository_the_description_shows_its_pictures(metadata_of):
+    home = "https://git.example/emo/emo_llama_hf"
+    told = metadata_of(f"repository-code: {home}")
+    text = told["long_description"]
+    assert not FILE_LINK.search(text)
+    assert f"![the annotated photo]({home}/raw/HEAD/docs/astronaut.png)" in text
+    assert f"[docs/grpo.md]({home}/blob/HEAD/docs/grpo.md)" in text
+    assert {"Homepage", "Source", "Documentation", "Changelog", "Paper"} == set(told["project_urls"])
+    linked = re.findall(
+        rf"{re.escape(home)}/(?:raw|blob)/HEAD/([^)#]+)", text + " ".join(told["project_urls"].values())
+    )
+    assert all((ROOT / path.split()[0]).exists() for path in linked) and len(linked) > 10
+
+
+def test_sdist_holds_what_a_clone_has(source, tmp_path):
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    here = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    built = {name for name in here if name.startswith(("build/", "emo_llama_hf.egg-info/"))}
+    assert here - built - held == set()
+    assert {"constraints.txt", "examples/demo.py", "docs/architecture.md", "recipes/grpo/run.py"} <= held
+
+
+@pytest.mark.slow  # asks the package index
+@pytest.mark.parametrize("extra", ["", "train", "gemini", "openai", "demo", "quantization", "grpo", "test"])
+def test_each_extra_can_be_installed_as_pinned(source, extra, tmp_path):
+    wanted = f"{source}[{extra}]" if extra else str(source)
+    pip("install", "--dry-run", "--ignore-installed", "-c", str(ROOT / "constraints.txt"), wanted)
 
 
 def test_wheel_imports_from_anywhere(installed, tmp_path):

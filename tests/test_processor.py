@@ -280,6 +280,13 @@ def test_a_text_that_asks_nothing_has_a_guide(processor, text):
     assert torch.equal(processor(text=text, images=ASTRONAUT)["qformer_input_ids"], guided["qformer_input_ids"])
 
 
+def test_a_chat_that_asks_nothing_has_a_guide(processor):
+    chat = [{"role": "user", "content": [{"type": "image", "image": ASTRONAUT}]}]
+    inputs = processor.apply_chat_template(chat, tokenize=True, return_dict=True)
+    guided = processor(text="<image>", images=ASTRONAUT, questions=processor.prompt.default_question)
+    assert torch.equal(inputs["qformer_input_ids"], guided["qformer_input_ids"])
+
+
 def test_a_chats_questions_can_be_given(processor):
     def chat(question):
         return [

@@ -7,8 +7,10 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import TemplateError
 from transformers import AutoProcessor, ProcessorMixin
 
+from emo_llama_hf import default_model
 from emo_llama_hf.chat.questions import read_input
 from emo_llama_hf.closed_set import closed_prompt
 from emo_llama_hf.processing.prompts import attribute_sentence, chat_questions, check_wording, defuse, turn_of
@@ -330,3 +332,17 @@ def test_the_turn_around_a_position():
     ]
     assert turns == [" <image>\nwhat is the emotion ? ", " <image>\ndescribe the facial expression . "]
     assert turn_of("no prefix <image> here", 11, "USER:", "ASSISTANT:") == "no prefix <image> here"
+
+
+@pytest.mark.parametrize("source", ["tiny", "default"])
+def test_what_a_chat_brings_is_never_dropped_in_silence(processor, source):
+    template = AutoProcessor.from_pretrained(default_model()) if source == "default" else processor
+    asked = turn("user", "How does she feel?", image=numbered(1))
+    told = rendered(template, [{"role": "system", "content": "Be brief."}, asked])
+    assert told == "Be brief. USER: <image>\nHow does she feel? ASSISTANT:"
+    for role in ("system", "tool"):
+        with pytest.raises(TemplateError, match=r"Only system \(first\), user and assistant"):
+            rendered(template, [asked, {"role": role, "content": "Be brief."}])
+    assert rendered(template, [asked], tools=None) == rendered(template, [asked])
+    with pytest.raises(TemplateError, match="calls no tools"):
+        rendered(template, [asked], tools=[{"type": "function", "function": {"name": "look"}}])

@@ -109,23 +109,8 @@ def _dataset(folder: str, column: str | None) -> Iterator[Item]:
         import datasets
     except ImportError as error:
         raise MissingPackageError(f"{folder} needs datasets: pip install datasets.") from error
-    dataset = datasets.load_from_disk(folder)
-    names = dataset.column_names
-    if column is None:
-        column = next((name for name in table.VISUAL_COLUMNS if name in names), None)
-    if column is None or column not in names:
-        raise InputError(f"`column` must be one of {', '.join(names)} in {folder}, got {column!r}.")
-    plain = dataset.select_columns([column])
-    for name, feature in plain.features.items():  # a file's content is enough, and is read as all others are
-        if hasattr(feature, "decode"):
-            plain = plain.cast_column(name, type(feature)(decode=False))
-    for number, row in enumerate(plain):
-        yield Item(f"{folder}:{number}", partial(_of_cell, row[column], column))
-
-
-def _of_cell(value: Any, column: str) -> Any:
-    visual, is_video = table.visual_of(value, Path())
-    return {"video": visual} if is_video or column == "video" else visual
+    for number, row in enumerate(table.rows(datasets.load_from_disk(folder), visual_column=column)):
+        yield Item(f"{folder}:{number}", partial(_of_row, row))
 
 
 def count(sources: Iterable[str | os.PathLike[str]], column: str | None = None) -> int | None:

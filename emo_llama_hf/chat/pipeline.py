@@ -27,6 +27,7 @@ from .error_text import error_text
 from .generation_arguments import check_generation_arguments
 from .questions import as_turns, check_question, fetched, read_input, visual_sources
 from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFrame, as_dicts, faces_of
+from .rows import rows_of
 
 Value = TypeVar("Value")
 
@@ -135,6 +136,7 @@ class EmotionChatPipeline(Pipeline):
         """
         if isinstance(inputs, (list, tuple)) and not inputs:
             return []
+        inputs = rows_of(inputs)
         if "on_error" not in kwargs and "on_error" not in self._preprocess_params:
             many = isinstance(inputs, (GeneratorType, Dataset))
             many = many or (isinstance(inputs, list) and not is_valid_message(inputs[0]))

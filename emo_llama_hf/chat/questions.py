@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from mimetypes import guess_type
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..processing.media_source import open_media
 from ..processing.setting_checks import shown
 
 KEYS = ("image", "video", "question", "attributes")
+STORED = {"bytes", "path"}  # how `datasets` keeps a file
 HOW_TO = "Give a picture, a clip, a dict with `image` or `video`, or chat messages that hold one."
 
 
@@ -80,7 +82,7 @@ def read_input(
         `tuple[list[dict], Any]`: the messages and, unchecked, the attributes; `None` where the input has none.
 
     Raises:
-        `InputError`: a dict without a visual or with unknown keys, a message without `role` or `content`.
+        `InputError`: a dict without a visual or with a misspelled key, a message without `role` or `content`.
     """
     inputs = as_turns(inputs)
     if isinstance(inputs, (Chat, Turns)):
@@ -92,11 +94,13 @@ def read_input(
         return inputs.messages, None
     attributes = None
     kind: VisualKind
-    if isinstance(inputs, dict):
-        unknown = [key for key in inputs if key not in KEYS]
-        if unknown or ("image" in inputs) == ("video" in inputs):
+    if isinstance(inputs, dict) and set(inputs) != STORED:
+        # A row of a data set has columns of its own, but none that is one of ours misspelled.
+        misspelled = [key for key in inputs if key not in KEYS and get_close_matches(str(key), KEYS, cutoff=0.85)]
+        shown_as = [key for key in ("image", "video") if inputs.get(key) is not None]
+        if misspelled or len(shown_as) != 1:
             raise InputError(f"`inputs` has the keys {list(inputs)} of which {', '.join(KEYS)} are known. {HOW_TO}")
-        kind = "video" if "video" in inputs else "image"
+        kind = "video" if shown_as == ["video"] else "image"
         source, attributes = inputs[kind], inputs.get("attributes")
         if inputs.get("question") is not None:
             question = check_question(inputs["question"])

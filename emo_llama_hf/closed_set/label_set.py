@@ -17,14 +17,17 @@ def check_labels(labels: Sequence[str], name: str = "labels") -> list[str]:
 
     Raises:
         `InputError`:
-            There is none, one is empty or no text, one occurs twice, or they are more or longer than the
+            There are less than two, one is empty or no text, one occurs twice, or they are more or longer than the
             [`MediaLimits`] allow.
     """
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
         raise InputError(f"`{name}` must be a list of words, got {shown(labels)}.")
     labels = [label.strip() for label in labels]
-    if not labels or not all(labels):
-        raise InputError(f"`{name}` must name at least one label and none may be empty, got {shown(labels)}.")
+    if len(labels) < 2 or not all(labels):
+        raise InputError(
+            f"`{name}` must name at least two labels and none may be empty, got {shown(labels)}: scores say which of "
+            "them it is, so one alone would always have 100%."
+        )
     if len(set(labels)) < len(labels):
         raise InputError(f"`{name}` has the same label more than once: {shown(labels)}.")
     with input_errors():

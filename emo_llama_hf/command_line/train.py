@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, fields, make_dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
@@ -55,6 +56,8 @@ class TrainCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:  # a shell is completing, and should not wait for the trainer's imports
             known, args = _parser().parse_known_args(args)
+            known.report_to, after = _reporters(known.report_to)
+            args = [*after, *args]
             ctx.meta[REST] = vars(known)
             ctx.obj.options |= {name: f"--{name.replace('_', '-')}" for name in vars(known)}
         return super().parse_args(ctx, args)
@@ -64,12 +67,24 @@ class TrainCommand(TyperCommand):
 
 
 class _Parser(HfArgumentParser):
-    """Shows --max-steps alone where `--max_steps` would do as well."""
+    """Shows --max-steps alone where `--max_steps` would do as well; takes several of what may be a text or a list."""
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        if "--report_to" in args:  # the base class takes `str | list[str]` for a text
+            kwargs["nargs"] = "+"
         action: argparse.Action = super().add_argument(*args, **kwargs)
         action.option_strings = [name for name in action.option_strings if "_" not in name] or action.option_strings
         return action
+
+
+def _reporters(words: str | list[str]) -> tuple[str | list[str], list[str]]:
+    """The values of `--report-to`, and what comes after them: DATA may stand there."""
+    if isinstance(words, str):  # the default
+        return words, []
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    reporters = [words[0], *takewhile(INTEGRATION_TO_CALLBACK.__contains__, words[1:])]
+    return reporters, words[len(reporters) :]
 
 
 def _parser() -> argparse.ArgumentParser:

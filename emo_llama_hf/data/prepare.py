@@ -92,7 +92,7 @@ def prepare(
     if num_workers < 1 or shard_size < 1:
         raise InputError(f"`num_workers` and `shard_size` must be at least 1, got {num_workers} and {shard_size}.")
     if cache_dir is None:
-        if not isinstance(records, Records):
+        if not isinstance(records, Records) or records.path is None:
             raise InputError("`cache_dir` is missing: name a folder, since the records do not tell where they lie.")
         cache_dir = default_cache(records.path)
     folder = Path(cache_dir)

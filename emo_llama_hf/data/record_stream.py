@@ -16,6 +16,7 @@ from ..input_error import InputError
 from ..processing.setting_checks import shown
 from .label_map import KEEP, LabelMap
 from .layouts import afew, affectnet, class_folders, dfew, fer2013, ferplus, ferv39k, llava, mafw, raf_db, table
+from .layouts.loaded_dataset import is_loaded
 from .record import Record, RecordError
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ class Records:
     and these are read: give only data sets of people whom you would let choose files of yours.
 
     Args:
-        path (`str` or `Path`): the data set's folder or file.
+        path (`str`, `Path`, `datasets.Dataset` or `datasets.IterableDataset`):
+            The data set's folder or file, or what the library `datasets` has loaded or streams of one.
         layout (`str`, *optional*):
             One of `LAYOUTS`, by default told from the files, see [`layout_of`].
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`; every split by default.
@@ -119,7 +121,7 @@ class Records:
 
     def __init__(
         self,
-        path: str | Path,
+        path: Any,
         layout: str | None = None,
         split: str | None = None,
         label_map: str | Path | LabelMap | None = None,
@@ -129,14 +131,23 @@ class Records:
         on_error: str = "raise",
         **options: Any,
     ) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
-            raise FileNotFoundError(f"`path`: {path} is not there.")
+        self.path: Any = None  # a data set in memory has none
+        if is_loaded(path):
+            self._source, layout = path, layout or "table"
+            if layout != "table":
+                raise InputError(f"`layout` of a loaded data set is 'table', got {layout!r}: leave it out.")
+            self.name = str(name or path.info.dataset_name or "dataset")
+        else:
+            self._source = self.path = Path(path)
+            if not self.path.exists():
+                raise FileNotFoundError(f"`path`: {path} is not there.")
+            self.name = name or self.path.resolve().stem
+        self._place = str(self.path or self.name)
         if layout is None:
-            layout = layout_of(self.path)
+            layout = layout_of(self._source)
             logger.info("%s is read as %s.", path, layout)
         if layout not in LAYOUTS:
-            raise InputError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r} for {path}.")
+            raise InputError(f"`layout` must be one of {', '.join(LAYOUTS)}, got {layout!r} for {self._place}.")
         if on_error not in ON_ERROR:
             raise InputError(f"`on_error` must be {' or '.join(ON_ERROR)}, got {on_error!r}.")
         if split is not None:
@@ -164,7 +175,6 @@ class Records:
             labels = labels.labels(layout)
         self.labels = None if labels is None else check_labels(labels)
         self.default_labels = None if default_labels is None else check_labels(default_labels)
-        self.name = name or self.path.resolve().stem
         self.skipped: list[RecordError] = []
         self.without_emotion = 0
 
@@ -197,18 +207,18 @@ class Records:
                 yield record
         if not found and not self.skipped:
             there = f" of split {self.split!r}, only of {', '.join(sorted(splits))}" if splits and self.split else ""
-            raise InputError(f"{self.path} as {self.layout} has no rows{there}.")
+            raise InputError(f"{self._place} as {self.layout} has no rows{there}.")
 
     def _read(self) -> Iterator[Record | RecordError]:
         """The layout's rows; what makes the file as a whole unreadable is told of the file."""
         try:
-            yield from self._rows(self.path, **self.options)
+            yield from self._rows(self._source, **self.options)
         except InputError:
             raise
         except (ValueError, csv.Error, NotImplementedError, OSError) as error:  # not UTF-8, no Parquet, ...
             if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
                 raise  # the system's, or of a file that is not there; Arrow's are neither
-            raise InputError(f"{self.path} cannot be read as {self.layout}: {error}") from error
+            raise InputError(f"{self._place} cannot be read as {self.layout}: {error}") from error
 
     def _checked(self, item: Record | RecordError) -> Record | None:
         """The row with its canonical label and its label set; `None` if it is marked as no emotion."""

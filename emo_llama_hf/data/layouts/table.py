@@ -1,6 +1,7 @@
-"""CSV, TSV, JSON lines and Parquet tables, with pictures as paths or as bytes."""
+"""CSV, TSV, JSON lines and Parquet tables, and data sets of `datasets`, with pictures as paths or as bytes."""
 
 import csv
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from ...missing_package import MissingPackageError
 from ...processing.download import is_url
 from ..record import Record, RecordError
 from .class_folders import SPLITS, is_video_name
+from .loaded_dataset import is_loaded, loaded_rows, split_of, with_classes
 
 VISUAL_COLUMNS = ("image", "video", "path", "file_name", "filename", "file", "img", "clip")
 EMOTION_COLUMNS = ("emotion", "label", "expression")
@@ -30,7 +32,7 @@ def is_here(path: Path) -> bool:
 
 
 def rows(
-    path: Path,
+    path: Any,
     root: str | Path | None = None,
     visual_column: str | None = None,
     emotion_column: str | None = None,
@@ -40,42 +42,51 @@ def rows(
     attribute_columns: list[str] | None = None,
 ) -> Iterator[Record | RecordError]:
     """
-    Rows of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file (the latter needs the extra `train`).
+    Rows of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file (the latter needs the extra `train`), or of a data set of
+    `datasets`. Classes of `datasets` are read by their names.
 
     Args:
-        path (`Path`): the file.
-        root (`str` or `Path`, *optional*): what paths are relative to; the file's folder by default.
+        path (`Path`, `datasets.Dataset` or `datasets.IterableDataset`): the file, or the data set.
+        root (`str` or `Path`, *optional*):
+            What paths are relative to; by default the file's folder, or the working directory.
         visual_column, emotion_column (`str`, *optional*):
             By default the first of `VISUAL_COLUMNS` and of `EMOTION_COLUMNS` that is there; emotions may be missing.
             A visual is a path, or in Parquet bytes, or a struct of `bytes` and `path` as `datasets` writes.
         id_column (`str`, *optional*): by default `id` if there is one, otherwise the row's number.
-        split_column (`str`, *optional*, defaults to `"split"`): where the split stands, if anywhere.
+        split_column (`str`, *optional*, defaults to `"split"`):
+            Where the split stands, if anywhere; a data set of `datasets` says its own.
         subject_column (`str`, *optional*, defaults to `"subject"`): who is seen, if anywhere.
         attribute_columns (`list[str]`, *optional*): by default those of age, gender and race that are there.
 
     Raises:
         `InputError`: a column is not there.
     """
-    names, items = READERS[path.suffix.lower()](path)
-    visual_column = _column(visual_column, names, VISUAL_COLUMNS, path, "visual_column")
+    split = None
+    if is_loaded(path):
+        names, items = loaded_rows(path)
+        split, folder, place = split_of(path), Path(), "the data set"
+    else:
+        names, items = READERS[path.suffix.lower()](path)
+        folder, place = path.parent, str(path)
+    visual_column = _column(visual_column, names, VISUAL_COLUMNS, place, "visual_column")
     if visual_column is None:
-        raise InputError(f"{path} has none of the columns {', '.join(VISUAL_COLUMNS)}: name it in `visual_column`.")
-    emotion_column = _column(emotion_column, names, EMOTION_COLUMNS, path, "emotion_column")
-    id_column = _column(id_column, names, ("id",), path, "id_column")
+        raise InputError(f"{place} has none of the columns {', '.join(VISUAL_COLUMNS)}: name it in `visual_column`.")
+    emotion_column = _column(emotion_column, names, EMOTION_COLUMNS, place, "emotion_column")
+    id_column = _column(id_column, names, ("id",), place, "id_column")
     if attribute_columns is None:
         attribute_columns = [name for name in ATTRIBUTE_COLUMNS if name in names]
     for name in attribute_columns:
-        _column(name, names, (), path, "attribute_columns")
-    folder = Path(root) if root is not None else path.parent
+        _column(name, names, (), place, "attribute_columns")
+    folder = folder if root is None else Path(root)
     for number, line, item in items:
-        row = f"{path}:{line}"
+        row = f"{place}:{line}"
         try:
             visual, is_video = visual_of(item[visual_column], folder)
         except ValueError as error:
             yield RecordError(row, f"`{visual_column}` {error}")
             continue
         emotion = item[emotion_column] if emotion_column else None
-        written, subject = item.get(split_column), item.get(subject_column)
+        written, subject = item.get(split_column) or split, item.get(subject_column)
         yield Record(
             id=str(item[id_column]) if id_column else str(number),
             visual=visual,
@@ -109,13 +120,14 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[str, 
         raise MissingPackageError("Parquet files need pyarrow: pip install 'emo_llama_hf[train]'.") from error
     with ParquetFile(path) as file:
         names = file.schema_arrow.names
+        classes = _classes(file.schema_arrow.metadata or {})
 
     def items() -> Iterator[tuple[int, int, dict[str, Any]]]:
         number = 0
         with ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH_ROWS):
                 for item in batch.to_pylist():
-                    yield number, number, item
+                    yield number, number, with_classes(item, classes)
                     number += 1
 
     return names, items()
@@ -139,11 +151,20 @@ def _json_lines(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[st
 READERS = {".csv": _delimited, ".tsv": _delimited, ".jsonl": _json_lines, ".parquet": _parquet}
 
 
-def _column(given: str | None, names: list[str], usual: tuple[str, ...], path: Path, argument: str) -> str | None:
+def _classes(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Names of the classes of each column, from what `datasets` writes beside a schema."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {name: feature["names"] for name, feature in features.items() if "names" in feature}
+    except (KeyError, TypeError, AttributeError, ValueError):  # another writer's, or an older one's
+        return {}
+
+
+def _column(given: str | None, names: list[str], usual: tuple[str, ...], place: str, argument: str) -> str | None:
     if given is None:
         return next((name for name in usual if name in names), None)
     if given not in names:
-        raise InputError(f"`{argument}` is {given!r}, but {path} has the columns {', '.join(names)}.")
+        raise InputError(f"`{argument}` is {given!r}, but {place} has the columns {', '.join(names)}.")
     return given
 
 

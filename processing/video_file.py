@@ -195,6 +195,7 @@ class VideoFile(Clip):
 
     def _set_times(self, pts: list[int], last_duration: int) -> None:
         tick = self._stream.time_base or 0
+        self.start = float(pts[0] * tick)
         self.times = [float((value - pts[0]) * tick) for value in pts]
         if not last_duration and len(pts) > 1:
             last_duration = pts[-1] - pts[-2]
@@ -206,19 +207,7 @@ class VideoFile(Clip):
         if self._closed:
             raise ValueError("`video` is closed. Read its frames inside the `with` block of `open_clip`.")
         self._file.seek(0)
-        try:
-            self._container = av.open(
-                _Nameless(self._file),
-                "r",
-                metadata_errors="replace",
-                options=_pixel_limit(),  # for the frames decoded to find out what is in the file
-                container_options={"protocol_whitelist": "none"},  # a playlist must not open other files or addresses
-            )
-        except av.FFmpegError as error:
-            raise UnreadableMediaError(
-                f"`video` is not a clip in a format that FFmpeg reads, or is cut off before its index "
-                f"({error.strerror}). Give a whole MP4, WebM, MKV, AVI, GIF, … file."
-            ) from error
+        self._container = open_container(self._file)
         try:
             self._stream = _video_stream(self._container)
         except UnreadableMediaError:
@@ -295,6 +284,31 @@ class VideoFile(Clip):
         for frame in frames:
             check_pixel_count(frame.width, frame.height, "video")
         return frames
+
+
+def open_container(file: BinaryIO) -> InputContainer:
+    """
+    The file as FFmpeg opens it, within Pillow's limit of pixels and without leave to open anything else.
+
+    Args:
+        file (`BinaryIO`): seekable, at its beginning; stays open.
+
+    Raises:
+        `UnreadableMediaError`: of no known format, or cut off before its index.
+    """
+    try:
+        return av.open(
+            _Nameless(file),
+            "r",
+            metadata_errors="replace",
+            options=_pixel_limit(),  # for the frames decoded to find out what is in the file
+            container_options={"protocol_whitelist": "none"},  # a playlist must not open other files or addresses
+        )
+    except av.FFmpegError as error:
+        raise UnreadableMediaError(
+            f"`video` is not a clip in a format that FFmpeg reads, or is cut off before its index "
+            f"({error.strerror}). Give a whole MP4, WebM, MKV, AVI, GIF, … file."
+        ) from error
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

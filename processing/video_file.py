@@ -90,7 +90,7 @@ class VideoFile(Clip):
         for first, last in decoding_runs(sources, SEEK_COST):
             for frame in self._decoded(islice(self._packets_from(first), last - first + 1)):
                 if frame.pts in wanted and not frame.is_corrupt:
-                    yield wanted.pop(frame.pts), _picture(frame)
+                    yield wanted.pop(frame.pts), upright(frame)
         if wanted:
             self._index_by_decoding()
             raise TimesChangedError
@@ -99,7 +99,7 @@ class VideoFile(Clip):
         wanted = set(indices)
         for number, frame in enumerate(self._all_frames()):
             if number in wanted:
-                yield number, _picture(frame)
+                yield number, upright(frame)
                 wanted.remove(number)
                 if not wanted:
                     return
@@ -333,7 +333,7 @@ class _Nameless:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
-def _picture(frame: VideoFrame) -> Image.Image:
+def upright(frame: VideoFrame) -> Image.Image:
     """The frame as RGB, upright as its display matrix says, transparent parts on white."""
     has_alpha = any(component.is_alpha for component in frame.format.components)
     image = load_image(frame.to_ndarray(format="rgba" if has_alpha else "rgb24"), "video")

@@ -28,6 +28,7 @@ from .generation_arguments import check_generation_arguments
 from .questions import as_turns, check_question, fetched, read_input, visual_sources
 from .result import EmotionResult, ErrorResult, ResultFace, ResultFrame, as_dicts, faces_of
 from .subject import Subject
+from .timeline.timeline import Timeline
 
 Value = TypeVar("Value")
 
@@ -238,11 +239,11 @@ class EmotionChatPipeline(Pipeline):
         earlier, last = self.processor.faces.find(visuals[:-1], split=False), visuals[-1]
         kind: VisualKind = "video" if last.is_video else "image"
         closed = closed_prompt(self.processor, kind, labels)
-        pixels = [self._pixels(visual) for visual in earlier]
+        pixels = [self.pixels_of(visual) for visual in earlier]
         return [
             Subject(
                 visuals=[*earlier, visual],
-                pixels=[*pixels, self._pixels(visual)],
+                pixels=[*pixels, self.pixels_of(visual)],
                 prompt=prompt,
                 questions=questions,
                 closed_prompt=closed,
@@ -264,7 +265,13 @@ class EmotionChatPipeline(Pipeline):
             current_limits().check("inputs", prompt, "max_characters")
         return prompt
 
-    def _pixels(self, visual: Visual) -> dict[str, torch.Tensor]:
+    def pixels_of(self, visual: Visual) -> dict[str, torch.Tensor]:
+        """
+        The tensors of a visual that this model reads, see [`EmoLlamaProcessor.visual_inputs`].
+
+        Args:
+            visual ([`Visual`]): with its faces found, if there is a detector.
+        """
         inputs = self.processor.visual_inputs([visual], return_tensors="pt")
         if self.model.config.face_config is None:
             inputs = _without(inputs, "face_pixel_values", "face_mask")
@@ -453,6 +460,21 @@ class EmotionChatPipeline(Pipeline):
         if not return_perceived:
             results = [cast(EmotionResult, _without(result, "perceived")) for result in results]
         return results if self.processor.faces.settings.face_choice == "all" else results[0]
+
+    def timeline(self, clip: Any, every: float = 0.2, **settings: Any) -> Timeline:
+        """
+        The perceived emotion of everybody in a clip or a stream over time: a generator of rows.
+
+        Args:
+            clip (`Any`), every (`float`, *optional*, defaults to 0.2), settings: see [`Timeline`].
+
+        Raises:
+            `InputError`: see [`Timeline`].
+        """
+        own = {name: self._preprocess_params[name] for name in ("labels", "limits") if name in self._preprocess_params}
+        if self._preprocess_params.get("attributes") is False:
+            own["attributes"] = False
+        return Timeline(self, clip, every, **{**own, **settings})
 
     def annotate(
         self, inputs: Any, result: EmotionResult | ErrorResult, limits: MediaLimits | None = None

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+import torch
 from PIL import Image
 
 from ...closed_set import closed_prompt, closed_question
@@ -12,11 +13,23 @@ from ...processing.visual import Visual
 from ..result import PerceivedAttribute, as_dicts
 from ..subject import Subject
 
-if TYPE_CHECKING:
-    from ..pipeline import EmotionChatPipeline
-
 PIXELS_AT_ONCE = 2**21
 """Of frames in which faces are looked for together: P-Net takes 90 MB for a million."""
+
+
+class Asked(Protocol):
+    """What of an [`EmotionChatPipeline`], which itself knows the timeline, is needed to ask about faces."""
+
+    model: Any
+    processor: Any
+
+    def pixels_of(self, visual: Visual) -> dict[str, torch.Tensor]: ...
+
+    def scored(self, subjects: list[Subject]) -> tuple[list[Subject], list[list[float]], dict[str, torch.Tensor]]: ...
+
+    def device_placement(self) -> Any: ...
+
+    def get_inference_context(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class FaceReader:
     """
 
     def __init__(
-        self, pipe: "EmotionChatPipeline", labels: list[str], phrasing: str | None, attributes: bool, batch_size: int
+        self, pipe: Asked, labels: list[str], phrasing: str | None, attributes: bool, batch_size: int
     ) -> None:
         self.pipe = pipe
         self.labels = labels

@@ -4,7 +4,7 @@ import math
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -14,15 +14,12 @@ from ...processing.frame_sampling import ON_ERROR, OnError
 from ...processing.media_limits import MediaLimits, current_limits, media_limits
 from ...processing.setting_checks import check_choice, check_flag, check_integer, check_number, check_text, shown
 from ...processing.video_loading import RATES
-from .faces import FaceReader
+from .faces import Asked, FaceReader
 from .live import live_moments
 from .moments import Moment, Moments, open_moments
 from .people import PeopleTracker
 from .row import TimelinePerson, TimelineRow, TimelineSegment
 from .segments import Segments
-
-if TYPE_CHECKING:
-    from ..pipeline import EmotionChatPipeline
 
 STEPS = (1e-3, 3600.0)  # seconds from moment to moment, the least and the most
 MOST_AT_ONCE = 2**16
@@ -94,7 +91,7 @@ class Timeline(Iterator[TimelineRow]):
 
     def __init__(
         self,
-        pipe: "EmotionChatPipeline",
+        pipe: Asked,
         clip: Any,
         every: float = 0.2,
         *,

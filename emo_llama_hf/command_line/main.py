@@ -23,6 +23,7 @@ from .instruct import instruct
 from .merge import merge
 from .plan import plan
 from .prepare import prepare
+from .timeline import timeline
 from .train import TrainCommand, train
 
 # What users can do something about; anything else is a mistake of ours, and keeps its traceback.
@@ -32,6 +33,7 @@ INTERRUPTED = 130
 app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 COMMANDS: tuple[Callable[..., int], ...] = (
     analyze,
+    timeline,
     chat,
     info,
     prepare,

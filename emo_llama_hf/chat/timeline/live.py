@@ -76,6 +76,11 @@ class _Stream(Moments):
         self._thread = threading.Thread(target=self._read, name="live frames", daemon=True)
         self._thread.start()
 
+    def stop(self) -> None:
+        with self._new:  # which a signal handler may enter again
+            self._ended = True
+            self._new.notify()
+
     def close(self) -> None:
         self._closed.set()
         self._thread.join(2 * SILENCE)

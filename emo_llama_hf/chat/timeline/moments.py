@@ -48,6 +48,9 @@ class Moments:
         """What could not be read so far, of a damaged clip."""
         return None
 
+    def stop(self) -> None:
+        """Wait for nothing more."""
+
     def __iter__(self) -> Iterator[Moment]:
         raise NotImplementedError
 

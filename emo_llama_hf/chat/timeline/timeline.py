@@ -81,6 +81,7 @@ class Timeline(Iterator[TimelineRow]):
         labels (`list[str]`): the label set.
         every (`float`): as given.
         min_duration (`float`): as given.
+        partial (`bool`): whether the readable part of a damaged clip will do.
         duration (`float`, *optional*): seconds of the clip; `None` as long as it is not known.
 
     Raises:
@@ -133,7 +134,9 @@ class Timeline(Iterator[TimelineRow]):
         self._live = live
         self._progress = progress
         self._source: Moments | None = None
-        self._open = (clip, every, on_error == "partial", video_fps)
+        self._stopped = False
+        self.partial = on_error == "partial"
+        self._open = (clip, every, self.partial, video_fps)
         self._moments = self._look()
         self._rows = (row for moment in self._moments for row in moment.rows)
 
@@ -165,9 +168,16 @@ class Timeline(Iterator[TimelineRow]):
         return next(self._rows)
 
     def close(self) -> None:
-        """Look no further, and let go of the clip."""
+        """Look no further, and let go of the clip; what has come so far is complete."""
         self._rows.close()
         self._moments.close()
+        self._segments.finish(self.duration)
+
+    def stop(self) -> None:
+        """Let the rows end after those that are being made; for signal handlers too."""
+        self._stopped = True
+        if self._source is not None:
+            self._source.stop()
 
     def _look(self) -> Generator[TimelineMoment, None, None]:
         with ExitStack() as stack:
@@ -179,8 +189,9 @@ class Timeline(Iterator[TimelineRow]):
             bar = stack.enter_context(self._bar())
             for batch in self._batches(iter(source)):
                 yield from self._read(batch)
-                if self._progress:
-                    bar.update(batch[-1].end - bar.n)
+                bar.update(batch[-1].end - bar.n)
+                if self._stopped:
+                    break
             self.duration = source.duration
         self._segments.finish(self.duration)
 

@@ -60,11 +60,11 @@ def _annotated(path: Path, suffix: str, source: VideoSource, partial: bool) -> I
         clip = stack.enter_context(open_clip(view_of(source), partial=partial))
         file = stack.enter_context(path.open("wb"))
         output = stack.enter_context(av.open(file, "w", format=CONTAINERS[suffix]))
+        picture = _Picture(clip, output)
         sound = None
         if clip.backend == "pyav":
             opened = stack.enter_context(open_media(view_of(source), "video"))
             sound = _Sound(stack.enter_context(open_container(opened)), output, suffix)
-        picture = _Picture(clip, output)
 
         def write(until: float | None) -> None:
             for time, frame in picture.frames(until):

@@ -13,7 +13,7 @@ from ...processing.visual import Visual
 from ..result import PerceivedAttribute, as_dicts
 from ..subject import Subject
 
-PIXELS_AT_ONCE = 2**21
+PIXELS_AT_ONCE = 2**20
 """Of frames in which faces are looked for together: P-Net takes 90 MB for a million."""
 
 

@@ -19,7 +19,7 @@ from ...processing.download import is_public
 from ...processing.media_limits import current_limits
 from ...processing.media_source import UnreadableMediaError
 from ...processing.setting_checks import shown
-from ...processing.video_file import upright
+from ...processing.upright_frames import UprightFrames
 from .moments import Moment, Moments
 
 SILENCE = 10.0
@@ -86,6 +86,7 @@ class _Stream(Moments):
         self._thread.join(2 * SILENCE)
 
     def __iter__(self) -> Iterator[Moment]:
+        upright = UprightFrames()
         due = 0.0
         while True:
             with self._new:

@@ -23,8 +23,8 @@ from .segments import Segments
 
 STEPS = (1e-3, 3600.0)  # seconds from moment to moment, the least and the most
 MOST_AT_ONCE = 2**16
-MOST_PIXELS = 2**24
-"""Of the frames of a batch, which wait in memory: 50 MB."""
+MOST_PIXELS = 2**22
+"""Of the frames of a batch, which wait in memory: 12 MB, or a single frame."""
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,10 @@ class UprightFrames:
         if kind != self._kind:
             graph = Graph()
             graph.threads = 1
-            size = {"width": frame.width, "height": frame.height}
             nodes = (
-                graph.add_buffer(**size, format=frame.format, time_base=Fraction(1, 1000)),
+                graph.add_buffer(
+                    width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
+                ),
                 graph.add("sidedata", "mode=delete:type=ICC_PROFILE"),
                 graph.add("crop", "w=min(iw\\,16):h=min(ih\\,16):x=0:y=0"),  # only cuts, and scaling copies
                 graph.add("scale", "w=2:h=2"),

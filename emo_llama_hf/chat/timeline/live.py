@@ -101,7 +101,7 @@ class _Stream(Moments):
                     f"`clip`: {self._name} cannot be read any more ({self._error}). Check the camera and the "
                     "connection, and start again."
                 ) from self._error
-            if newest is None:
+            if newest is None or newest[0] < due:
                 return
             seconds, frame = newest
             due = seconds + self._every

@@ -27,11 +27,11 @@ SILENCE = 10.0
 
 CAMERA_FORMAT = "v4l2"  # Linux's
 RTSP = ("rtsp://", "rtsps://")
-# By TCP, since frames that lost packets show faces that nobody has; nothing waits in a buffer; nothing else is opened.
+# By TCP, since frames that lost packets show faces that nobody has; looked into for a second; nothing else is opened.
 RTSP_OPTIONS = {
     "rtsp_transport": "tcp",
     "timeout": str(int(SILENCE * 1e6)),
-    "fflags": "nobuffer",
+    "analyzeduration": "1000000",
     "protocol_whitelist": "rtp,udp,tcp,tls,crypto",
 }
 

@@ -142,10 +142,9 @@ def _write_shards(plan: Plan, folder: Path, settings: WriteSettings) -> None:
         filename_pattern="pytorch_model{suffix}.bin",
         max_shard_size=settings.max_shard_size,
     )
-    for filename, names in tqdm(
-        split.filename_to_tensors.items(), desc="Writing shards", disable=not settings.progress
-    ):
-        torch.save(_make_all(plan, names), folder / filename)
+    with tqdm(split.filename_to_tensors.items(), "Writing shards", disable=not settings.progress) as progress:
+        for filename, names in progress:
+            torch.save(_make_all(plan, names), folder / filename)
     # LLaMA-VID's builder reads the index even where there is one file.
     index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

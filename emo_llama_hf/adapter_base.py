@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from peft import PeftConfig
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
@@ -126,6 +125,8 @@ def find_base(name: str, base: str | None = None) -> AdapterBase | None:
         return None
     if base is not None:
         return AdapterBase(base)
+    from peft import PeftConfig  # takes longer to import than all that is here
+
     settings = PeftConfig.from_pretrained(name)
     recorded = settings.base_model_name_or_path
     if recorded in (BESIDE, name) or os.path.isfile(os.path.join(name, CONFIG_NAME)):

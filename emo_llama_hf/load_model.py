@@ -6,7 +6,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -188,12 +187,16 @@ def load_weights(
         model, report = AutoModelForImageTextToText.from_pretrained(
             source, config=config, output_loading_info=True, **kwargs
         )
+    if load_in_4bit:
+        _keep_gradients(model)
     model.name_or_path = whole
     problem = loading_problem(report) if isinstance(config, EmoLlamaConfig) else None
     if problem is not None:
         raise InputError(f"`model`: {whole!r} cannot be loaded: {problem}.")
     if found is None:
         return model
+    from peft import PeftModel  # takes longer to import than all that is here
+
     with quiet_peft():
         adapted = PeftModel.from_pretrained(model, name)
     # Merging into quantized weights would round the adapter away.
@@ -256,6 +259,16 @@ def _readable(name: str) -> Iterator[None]:
 def _trust(any_type: bool) -> bool | None:
     """Whether a folder's own code may run: an EmoLlama's never, and nobody is asked; transformers asks for others."""
     return None if any_type else False
+
+
+def _keep_gradients(model: PreTrainedModel) -> None:
+    """
+    Keep 4-bit weights as they were loaded. On CPUs with AVX512-BF16, bitsandbytes' first evaluation packs them for a
+    kernel without gradients: what is trained after it would learn from none, and sides must be whole blocks.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _quantization(load_in_4bit: bool, load_in_8bit: bool, dtype: str | torch.dtype) -> BitsAndBytesConfig:

@@ -60,7 +60,8 @@ def run(
     if process.is_alive():
         process.kill()
         raise AssertionError("it hangs: " + (log / "err").read_text())
-    out, err, moments = ((log / name).read_text() for name in ("out", "err", "moments"))
+    # What is killed may have written half a character.
+    out, err, moments = ((log / name).read_text(errors="replace") for name in ("out", "err", "moments"))
     return Ending(process.exitcode, out, err, len(moments))
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,51 @@ def test_all_files_bad(run, tmp_path):
     assert code == 1 and len(lines) == 3
     assert all(": error: " in line for line in lines)
     assert "3 of 3 files" in errors
+
+
+def test_folders_and_patterns(run, tmp_path, video):
+    (tmp_path / "a" / ".hidden").mkdir(parents=True)
+    for name in ("b.png", "a/c.png", "a/.d.png", "a/.hidden/e.png"):
+        shutil.copy(COFFEE, tmp_path / name)
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    inside = [str(tmp_path / name) for name in ("a/c.png", "b.png", "clip.mp4")]
+    pattern, out = str(tmp_path / "**" / "*.png"), tmp_path / "new" / "out.jsonl"
+    code, lines, errors = run("analyze", str(tmp_path), pattern, "--output", str(out), "--quiet", *SHORT)
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert (code, lines, errors) == (0, [], "")
+    assert [result["file"] for result in results] == [*inside, *inside[:2]]
+    assert [path.name for path in out.parent.iterdir()] == ["out.jsonl"]
+    for nothing in (tmp_path / "new", tmp_path / "*.jpg"):
+        code, lines, errors = run("analyze", str(nothing), *SHORT)
+        assert (code, lines) == (1, []) and str(nothing) in errors
+
+
+def test_a_result_file_is_whole_or_as_it_was(run, tmp_path, monkeypatch):
+    out = tmp_path / "out.jsonl"
+    out.write_text("before")
+
+    def interrupt(*args, **kwargs):
+        yield {"error": "the first"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emo_llama_hf.chat.pipeline.EmotionChatPipeline.__call__", interrupt)
+    code, lines, _ = run("analyze", ASTRONAUT, COFFEE, "--output", str(out))
+    assert (code, lines, out.read_text()) == (130, [], "before")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.parametrize(("options", "frames"), [(["--num-frames", "3"], 3), (["--fps", "5"], None)])
+def test_frames_of_a_clip(run, video, options, frames):
+    _, lines, _ = run("analyze", video, ASTRONAUT, "--json", *options, *SHORT)
+    found, photo = map(json.loads, lines)
+    times = [frame["timestamp"] for frame in found["faces"]]
+    assert photo["num_frames"] == 1 and len(times) == found["num_frames"]
+    if frames:
+        assert len(times) == frames
+    else:
+        assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(0.2, abs=0.05), times
+    code, lines, errors = run("analyze", video, "--num-frames", "3", "--fps", "5")
+    assert (code, lines) == (1, []) and "--num-frames and --fps" in errors
 
 
 def test_annotated_pictures(run, tmp_path, video):
@@ -266,6 +312,60 @@ def test_info(run, tiny):
     assert told["model"] == str(tiny)
     assert told["emotions"].split(", ")[0] == "angry"
     assert told["face prior"].startswith("resnet") and told["frames of a clip"] == "8, uniform"
+
+
+def test_info_as_json(run):
+    _, lines, _ = run("info")
+    code, [line], _ = run("info", "--json")
+    told = json.loads(line)
+    assert code == 0 and [f"{name:18} {value}" for name, value in told.items()] == lines
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"emo-llama {version('emo_llama_hf')}\n"
+
+
+def test_what_a_chat_does_besides_answering(run, monkeypatch):
+    asked = []
+
+    def answer(self, messages, **kwargs):
+        asked.append(
+            [
+                message["content"] if isinstance(message["content"], str) else message["content"][-1]["text"]
+                for message in messages
+            ]
+            + [messages[0]["content"][0]["image"].frames[0].size]
+        )
+        return {"generated_text": "So it is."}
+
+    monkeypatch.setattr("emo_llama_hf.chat.pipeline.EmotionChatPipeline.__call__", answer)
+    said = [
+        "/help",
+        "One?",
+        "Two?",
+        "/again",
+        "Three?",
+        f"/file {HOPPER}",
+        "Four?",
+        "/file no.png",
+        "/sing",
+        "Five?",
+        "/quit",
+        "Six?",
+    ]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(said)))
+    code, _, errors = run("chat", ASTRONAUT)
+    one, two = Image.open(ASTRONAUT).size, Image.open(HOPPER).size
+    assert code == 0, errors
+    assert asked == [
+        ["One?", one],
+        ["One?", "So it is.", "Two?", one],
+        ["Three?", one],
+        ["Four?", two],
+        ["Four?", "So it is.", "Five?", two],
+    ]
+    assert "no.png" in errors and "/sing is no command" in errors and errors.count("/again") >= 2
 
 
 def test_chat_streams_answers(tiny):

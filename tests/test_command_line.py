@@ -21,7 +21,8 @@ from emo_llama_hf.writers import WriterError
 COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
 # What the same option may rightly have another value of: one picture after another is how a person reads answers.
 OTHER_DEFAULTS = {"batch_size", "temperature"}
-OTHER_MEANING = {"method"}  # `plan` counts lora, qlora or full; `train` learns supervised or by grpo
+# `plan` counts lora, qlora or full, `train` learns supervised or by grpo; `analyze` need not have a file to write.
+OTHER_MEANING = {"method", "output"}
 # Words that once meant what others mean now.
 GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--output-dir", "--output_dir"}
 

@@ -49,11 +49,19 @@ def data(tmp_path):
     return folder
 
 
+def numbers(frames):
+    """Of each frame's faces: how many, and all that they are made of."""
+    found = [[face for face in faces if face is not None] for faces in frames]
+    faces = [(*face.box, face.confidence, *sum(face.landmarks, ())) for frame in found for face in frame]
+    return [*map(len, found), *sum(faces, ())]
+
+
 def assert_same_visual(first, second):
     assert first.timestamps == second.timestamps
     assert (first.is_video, first.strategy, first.problem) == (second.is_video, second.strategy, second.problem)
-    assert first.detections == second.detections
-    assert first.faces == second.faces
+    # A detector that looks at several pictures at once rounds otherwise.
+    assert numbers(first.detections) == pytest.approx(numbers(second.detections), abs=1e-3)
+    assert numbers([[face] for face in first.faces]) == pytest.approx(numbers([[f] for f in second.faces]), abs=1e-3)
     for one, other in zip(first.frames, second.frames, strict=True):
         assert np.array_equal(one, other)
 

@@ -121,6 +121,15 @@ def test_imports_in_the_root_of_a_checkout(installed, path):
     assert locations(ROOT, installed if path == "wheel" else None) == expected
 
 
+def test_importing_takes_no_longer_than_transformers_models():
+    """PEFT, which brings bitsandbytes, took as long as all the rest; the other packages come when they are used."""
+    code = "import sys, emo_llama_hf.command_line.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    late = {"peft", "bitsandbytes", "trl", "datasets", "sklearn", "pyarrow", "matplotlib", "openai", "google.genai"}
+    assert "torch" in done.stdout.split() and not late & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("name", ["tests", "setup", "docs", "recipes.emo_llama_mini"])
 def test_nothing_else_in_a_checkout_belongs_to_the_package(name):
     assert (ROOT / name.replace(".", "/")).exists() or (ROOT / f"{name}.py").exists()

@@ -57,6 +57,18 @@ def test_quantized_weights_are_loaded_and_answer(tiny, bitsandbytes, bits):
     assert piped(ASTRONAUT)["scores"] == pytest.approx(found, abs=1e-6)
 
 
+def test_four_bits_give_gradients_after_an_evaluation_on_any_cpu(tiny, bitsandbytes, monkeypatch):
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: True)
+    model, _ = load_model(str(tiny), device="cpu", load_in_4bit=True)
+    layer = model.model.language_model.layers[0].mlp.up_proj
+    inputs = torch.randn(2, layer.in_features, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = layer(inputs)
+    after = layer.train()(inputs.requires_grad_())
+    after.sum().backward()
+    assert torch.equal(after, before) and inputs.grad is not None and inputs.grad.abs().sum() > 0
+
+
 def test_an_adapter_stays_beside_quantized_weights(tiny, run, bitsandbytes):
     found, merged = scores(run, load_in_4bit=True), scores(run)
     assert found == pytest.approx(merged, abs=0.1)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 import torch
-from peft import PeftModel
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
@@ -14,13 +14,16 @@ from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 TOKENS_AT_ONCE = 8192
 """Tokens, with those of the prompts, that a forward reads labels with: more labels take longer, but no more memory."""
 
 
 @torch.inference_mode()
 def label_scores(
-    model: PreTrainedModel | PeftModel,
+    model: "PreTrainedModel | PeftModel",
     processor: EmoLlamaProcessor,
     prompts: list[str],
     visuals: list[list[Visual]],

@@ -3,7 +3,9 @@
 import json
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,19 +13,27 @@ import typer
 from PIL import Image
 from tqdm.auto import tqdm
 
+from ..data.media_files import media_files
 from ..input_error import InputError
 from ..only_writer import only_writer
 from ..processing.media_limits import MediaLimits
 from ..whole_file import remove_unfinished, whole_file
 from .model_options import ModelOptions
-from .options import AllowPrivate, BatchSize, Labels, MaxNewTokens, NoAttributes
+from .options import AllowPrivate, AsJson, BatchSize, Labels, MaxNewTokens, NoAttributes
+from .sampling_options import SamplingOptions
 
 LONGEST_STEM = 100  # bytes of an annotated picture's name, which file systems limit
 
 
 def analyze(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="photo or video, a path or a URL")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="photo or video, a path or a URL; folder, or a pattern such as 'a/**/*.jpg'"
+        ),
+    ],
     model: ModelOptions,
+    sampling: SamplingOptions,
     labels: Labels = None,
     question: Annotated[
         str | None, typer.Option(metavar="Q", help="what to ask (default: which of the labels it is)")
@@ -32,14 +42,22 @@ def analyze(
     max_new_tokens: MaxNewTokens = None,
     no_attributes: NoAttributes = False,
     allow_private: AllowPrivate = False,
-    json_lines: Annotated[bool, typer.Option("--json", help="print one JSON object a line")] = False,
+    as_json: AsJson = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="write the JSON objects into this file instead of showing results"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="show no progress and no summary")] = False,
     save_annotated: Annotated[
         Path | None, typer.Option(metavar="DIR", help="save pictures with what was found")
     ] = None,
 ) -> int:
     """Tell the perceived emotion in photos and videos."""
+    files = media_files(files)
+    if output is not None:
+        _make_folder("output", output.parent)
     pipe = model.pipeline()
-    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size}
+    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size, **sampling.given}
     settings["limits"] = MediaLimits(allow_private=allow_private)
     if question is not None:
         settings["question"] = question
@@ -51,23 +69,39 @@ def analyze(
         settings["attributes"] = False
     if save_annotated is not None:
         settings["return_annotated"] = True
-        try:
-            save_annotated.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"`save_annotated`: {save_annotated} cannot be made: {error}") from error
+        _make_folder("save_annotated", save_annotated)
     results = pipe((file for file in files), **settings)
     failed = 0
-    progress = tqdm(zip(files, results, strict=True), total=len(files), disable=len(files) < 2)
-    for file, result in progress:
-        for person in result if isinstance(result, list) else [result]:
-            failed += "error" in person
-            if "error" not in person and save_annotated is not None:
-                person["annotated"] = str(_save_annotated(person["annotated"], file, save_annotated))
-            with progress.external_write_mode():
-                print(json.dumps({"file": file, **person}) if json_lines else _describe(file, person), flush=True)
-    if failed:
+    progress = tqdm(zip(files, results, strict=True), total=len(files), disable=quiet or len(files) < 2)
+    with _lines(output) as show, progress:
+        for file, result in progress:
+            for person in result if isinstance(result, list) else [result]:
+                failed += "error" in person
+                if "error" not in person and save_annotated is not None:
+                    person["annotated"] = str(_save_annotated(person["annotated"], file, save_annotated))
+                with progress.external_write_mode():
+                    show(json.dumps({"file": file, **person}) if as_json or output else _describe(file, person))
+    if failed and not quiet:
         print(f"{failed} of {len(files)} files could not be analyzed.", file=sys.stderr)
     return 1 if failed else 0
+
+
+@contextmanager
+def _lines(output: Path | None) -> Iterator[Callable[[str], None]]:
+    """What shows a line: in the terminal, or in a file that is there once it is whole."""
+    if output is None:
+        yield partial(print, flush=True)
+        return
+    with whole_file(output) as unfinished:
+        with open(unfinished, "w", encoding="utf-8") as file:
+            yield partial(print, file=file)
+
+
+def _make_folder(argument: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`{argument}`: {folder} cannot be made: {error}") from error
 
 
 def _describe(file: str, result: dict[str, Any]) -> str:

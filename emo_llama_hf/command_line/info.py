@@ -1,10 +1,16 @@
 """The command `emo-llama info`."""
 
+import json
+
 from ..processing.video_processing_emo_llama import EmoLlamaVideoProcessor
 from .model_options import ModelOptions
+from .options import AsJson
 
 
-def info(model: ModelOptions) -> int:
+def info(
+    model: ModelOptions,
+    as_json: AsJson = False,
+) -> int:
     """Describe a model."""
     pipe = model.pipeline()
     config, faces = pipe.model.config, pipe.processor.faces
@@ -20,6 +26,9 @@ def info(model: ModelOptions) -> int:
         ("emotions", ", ".join(config.emotion_labels)),
         ("device", str(pipe.device)),
     ]
+    if as_json:
+        print(json.dumps(dict(parts)))
+        return 0
     print("\n".join(f"{name:18} {value}" for name, value in parts))
     return 0
 

@@ -4,10 +4,12 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 from typer.main import get_command
 
+from .. import __version__
 from ..input_error import InputError
 from ..missing_package import MissingPackageError
 from ..processing.media_source import UnreadableMediaError
@@ -49,8 +51,19 @@ for function in COMMANDS:
     app.command(cls=TrainCommand if function in (train, cross_validate) else None)(command(function))
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"emo-llama {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def emo_llama(debug: Debug = False) -> None:
+def emo_llama(
+    debug: Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")
+    ] = False,
+) -> None:
     """Ask a multimodal LLM about the perceived emotion in photos and videos."""
 
 

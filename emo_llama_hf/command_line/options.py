@@ -103,6 +103,9 @@ MissingFaceOption: TypeAlias = Annotated[
 NumFrames: TypeAlias = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="frames of a clip (default: the model's; instruct 4, plan 8)")
 ]
+Fps: TypeAlias = Annotated[
+    float | None, typer.Option(min=0.001, metavar="N", help="frames a second of a clip, in place of --num-frames")
+]
 FullFrameBelow: TypeAlias = Annotated[
     float | None,
     typer.Option(min=0, metavar="N", help="pictures up to so many pixels are taken for a face (default: the model's)"),
@@ -111,6 +114,7 @@ Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="of the
 
 # -- the result
 
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="print JSON, one object a line")]
 Output: TypeAlias = Annotated[
     Path, typer.Option(metavar="PATH", help="where the result goes: a folder, of `instruct` a file of JSON lines")
 ]

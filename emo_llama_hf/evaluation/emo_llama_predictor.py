@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel
 from transformers import PreTrainedModel, pipeline
 
 from ..processing.face_finder import FaceFinder
@@ -14,6 +13,9 @@ from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
 from ..processing.visual import Visual
 from .predictor import Answer
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 class EmoLlamaPredictor:
@@ -32,7 +34,7 @@ class EmoLlamaPredictor:
 
     def __init__(
         self,
-        model: PreTrainedModel | PeftModel,
+        model: "PreTrainedModel | PeftModel",
         processor: EmoLlamaProcessor,
         labels: list[str],
         device: str | int | torch.device | None = None,

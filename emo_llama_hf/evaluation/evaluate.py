@@ -85,12 +85,12 @@ def evaluate(
         left = [[name for name in names[dataset] if name not in answered] for dataset in label_sets]
         mine = [part[state.process_index :: state.num_processes] for part in left]
         bar = tqdm(total=sum(map(len, mine)), desc="answers", disable=not progress or not state.is_local_main_process)
-        for part, labels in zip(mine, label_sets.values(), strict=True):
-            for start in range(0, len(part), batch_size):
-                batch = {name: asked[name] for name in part[start : start + batch_size]}
-                journal.add(_ask(predictor, processor, batch, labels))
-                bar.update(len(batch))
-        bar.close()
+        with bar:
+            for part, labels in zip(mine, label_sets.values(), strict=True):
+                for start in range(0, len(part), batch_size):
+                    batch = {name: asked[name] for name in part[start : start + batch_size]}
+                    journal.add(_ask(predictor, processor, batch, labels))
+                    bar.update(len(batch))
         state.wait_for_everyone()
         results = journal.read()
         report = make_report([results[name] for name in asked], label_sets, protocols)

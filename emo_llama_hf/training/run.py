@@ -18,7 +18,7 @@ from ..input_error import InputError
 from ..load_model import load_model
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.processing_emo_llama import EmoLlamaProcessor
-from ..whole_file import whole_file, write_text
+from ..whole_file import remove_unfinished, whole_file, write_text
 from .checkpoints import is_whole, last_whole_checkpoint
 from .precision import prepare_precision
 from .run_trainer import RunTrainer
@@ -99,6 +99,8 @@ def finish(trainer: RunTrainer, checkpoint: str | bool | None) -> None:
         trainer ([`RunTrainer`]): evaluates in the end where it has an `eval_dataset`.
         checkpoint (`str`, *optional*): where it goes on.
     """
+    if trainer.is_world_process_zero():
+        remove_unfinished(Path(trainer.args.output_dir))
     metrics = {"train": trainer.train(checkpoint).metrics}
     trainer.save_model(_internal_call=True)  # pushed in the end, with the figures
     if trainer.eval_dataset is not None:

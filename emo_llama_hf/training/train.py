@@ -116,8 +116,8 @@ def _cache_features(
     for dataset in datasets:
         samples = dataset.samples[state.process_index :: state.num_processes] if dataset is not None else ()
         visuals = (load_visuals(collator.processor, sample) for sample in samples)
-        progress = tqdm(visuals, "vision features", len(samples), disable=arguments.disable_tqdm)
-        fill_cache(cache, model, (collator.visual_inputs(row) for row in progress))
+        with tqdm(visuals, "vision features", len(samples), disable=arguments.disable_tqdm) as progress:
+            fill_cache(cache, model, (collator.visual_inputs(row) for row in progress))
     torch.cuda.empty_cache()
     state.wait_for_everyone()
     collator.feature_cache = cache

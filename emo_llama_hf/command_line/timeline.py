@@ -22,7 +22,7 @@ from ..processing.frame_sampling import OnError
 from ..processing.media_limits import MediaLimits, media_limits
 from ..processing.media_source import UnreadableMediaError
 from .model_options import ModelOptions
-from .options import AllowPrivate, BatchSize, Labels, NoAttributes
+from .options import AllowPrivate, AsJson, BatchSize, Labels, NoAttributes
 
 
 def timeline(
@@ -65,7 +65,7 @@ def timeline(
         ),
     ] = False,
     allow_private: AllowPrivate = False,
-    json_lines: Annotated[bool, typer.Option("--json", help="print each change as a JSON object")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Tell when the perceived emotion of each person in a video changes."""
     if live and annotated_video is not None:
@@ -88,7 +88,7 @@ def timeline(
             limits=limits,
             progress=not live,
         )
-        changes = _Changes(json_lines)
+        changes = _Changes(as_json)
         with timeline_files(found, source, output, plot, annotated_video) as tell:
             try:
                 with _ended_by_interrupt(found) if live else nullcontext():
@@ -112,8 +112,8 @@ def timeline(
 class _Changes:
     """Prints what each person's emotion changes to, once that is certain."""
 
-    def __init__(self, json_lines: bool) -> None:
-        self._json_lines = json_lines
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
         self._told = 0
         self._before: dict[int, str] = {}
 
@@ -123,7 +123,7 @@ class _Changes:
             self._before[person] = segment["emotion"]
             change = {"time": segment["start"], "person": person, "emotion": segment["emotion"], "before": before}
             with tqdm.external_write_mode():
-                print(json.dumps(change) if self._json_lines else _describe(change), flush=True)
+                print(json.dumps(change) if self._as_json else _describe(change), flush=True)
         self._told = len(segments)
 
 

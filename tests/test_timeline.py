@@ -18,6 +18,7 @@ from PIL import Image
 from transformers import pipeline
 
 import emo_llama_hf
+import killing
 from emo_llama_hf.chat.timeline.annotated_video import annotated_video
 from emo_llama_hf.chat.timeline.faces import FaceReader
 from emo_llama_hf.chat.timeline.file_view import FileView
@@ -585,3 +586,38 @@ def test_a_live_stream_that_ends_keeps_what_was_seen(tiny_pipe, two):
         late = [moment.time for moment in timeline.moments()]
     assert 0 < len(late) <= SECONDS / 0.2 + 1 and late[-1] < SECONDS + 2
     assert timeline.segments
+
+
+def timeline_of(two, folder, every="1"):
+    files = {"--output": "rows.parquet", "--plot": "scores.png", "--video": "drawn.mp4"}
+    options = [part for option, name in files.items() for part in (option, str(folder / name))]
+    return ["timeline", two, "--every", every, *options], set(files.values())
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_nothing_half_made(two, tiny, tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    arguments, files = timeline_of(two, place)
+    arguments += ["--model", str(tiny)]
+    moments = killing.run(arguments, place).moments
+    whole = killing.contents(place)
+    assert set(whole) == files
+    for at in range(2, moments, 3):
+        for path in place.iterdir():
+            path.unlink()
+        assert killing.run(arguments, place, at=at).code == -signal.SIGKILL
+        for name, content in killing.contents(place).items():
+            assert name.startswith(".") or content == whole[name], (at, name)
+    assert killing.run(arguments, place).code == 0
+    assert set(killing.contents(place)) == files  # nothing of the killed ones is left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("largest", [500, 5000])
+def test_a_full_disk_is_told_and_leaves_nothing(two, tiny, tmp_path, largest):
+    place = tmp_path / "place"
+    place.mkdir()
+    arguments, _ = timeline_of(two, place)
+    ending = killing.run([*arguments, "--model", str(tiny)], place, largest=largest)
+    assert ending.code == 1 and "File too large" in ending.complaint and killing.contents(place) == {}

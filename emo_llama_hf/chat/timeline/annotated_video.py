@@ -1,7 +1,7 @@
 """A clip with everybody's box and perceived emotion drawn on it, and its own sound."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -59,8 +59,7 @@ def _annotated(path: Path, suffix: str, source: VideoSource, partial: bool) -> I
     known: list[TimelineRow] = []
     with ExitStack() as stack:
         clip = stack.enter_context(open_clip(view_of(source), partial=partial))
-        file = stack.enter_context(path.open("wb"))
-        output = stack.enter_context(av.open(file, "w", format=CONTAINERS[suffix]))
+        output = stack.enter_context(_written(path, CONTAINERS[suffix]))
         picture = _Picture(clip, output)
         sound = None
         if clip.backend == "pyav":
@@ -82,6 +81,19 @@ def _annotated(path: Path, suffix: str, source: VideoSource, partial: bool) -> I
         picture.finish()
         if sound is not None:
             sound.copy(None)
+
+
+@contextmanager
+def _written(path: Path, container_format: str) -> Iterator[OutputContainer]:
+    with path.open("wb") as file:  # whose errors say why, as FFmpeg's own do not
+        output = av.open(file, "w", format=container_format)
+        try:
+            yield output
+        except BaseException:
+            with suppress(Exception):  # what cannot be completed is thrown away
+                output.close()
+            raise
+        output.close()
 
 
 class _Picture:

@@ -70,8 +70,10 @@ def timeline_files(
             if show is not None:
                 show(moment)
 
-        yield tell
-        timeline.close()
+        try:
+            yield tell
+        finally:
+            timeline.close()
         if drawn is not None:
             drawn.save(unfinished["plot"])
 

@@ -1,6 +1,7 @@
 """Timelines: who is followed, what is told of them, and the files of it, of clips that change at known times."""
 
 import csv
+import io
 import json
 import signal
 import weakref
@@ -182,8 +183,11 @@ def test_frames_are_forgotten(tiny_pipe):
 
 
 def test_what_is_shown_twice_is_looked_at_once(tiny_pipe):
-    timeline = tiny_pipe.timeline(clip(frames=[numbered(i, (320, 240)) for i in range(3)], fps=2), every=0.1)
-    assert [moment.time for moment in timeline.moments()] == [0, 0.5, 1]
+    pictures = [numbered(i, (320, 240)) for i in range(3)]
+    film = clip(frames=pictures, fps=2)
+    for source, settings in ((film, {}), (io.BytesIO(film), {}), (pictures, {"video_fps": 2})):
+        timeline = tiny_pipe.timeline(source, every=0.1, **settings)
+        assert [moment.time for moment in timeline.moments()] == [0, 0.5, 1]
 
 
 @given(
@@ -231,7 +235,11 @@ def test_wrong_settings(tiny_pipe, settings, words):
         (iter(()), {"video_fps": 5}, InputError),
         (iter([np.zeros((8, 8, 3), np.uint8)]), {}, InputError),
         (iter(["missing.png"]), {"video_fps": 5}, FileNotFoundError),
+        (iter([np.full((8, 8, 3), np.nan)]), {"video_fps": 5}, InputError),
         ([Image.new("RGB", (99, 99))] * 2, {}, InputError),
+        ([np.full((8, 8, 3), np.nan)] * 2, {"video_fps": 5}, InputError),
+        (clip(), {"video_fps": 5}, InputError),
+        (7, {}, TypeError),
         ("clip.mp4", {"live": True}, InputError),
         ("/dev/no-camera", {"live": True}, UnreadableMediaError),
         ("rtsp://127.0.0.1:1/", {"live": True}, InputError),
@@ -424,6 +432,22 @@ def test_sizes_and_times_that_are_odd(tmp_path):
             frames = list(container.decode(video=0))
         assert [frame.time for frame in frames] == pytest.approx([m / 1000 for m in times], abs=1e-3)
         assert (frames[0].width, frames[0].height) == size
+
+
+def test_the_video_of_frames(tiny_pipe, tmp_path):
+    frames = [numbered(i) for i in range(3)]
+    timeline = tiny_pipe.timeline(frames, every=1, video_fps=2)
+    with timeline_files(timeline, frames, annotated_video=tmp_path / "drawn.mkv") as tell:
+        for moment in timeline.moments():
+            tell(moment)
+    with av.open(str(tmp_path / "drawn.mkv")) as container:
+        assert [frame.time for frame in container.decode(video=0)] == [0, 0.5, 1]
+    once = iter(frames)
+    with (
+        pytest.raises(InputError, match="read twice"),
+        timeline_files(tiny_pipe.timeline(once, video_fps=2), once, annotated_video=tmp_path / "again.mkv"),
+    ):
+        pass
 
 
 def test_a_long_plot_takes_no_more_memory():

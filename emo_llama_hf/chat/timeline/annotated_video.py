@@ -34,7 +34,9 @@ ENCODING = {"preset": "superfast", "crf": "20", "bf": "0", "threads": "2"}
 BT709 = 1  # how the colours are encoded, in H.264's numbers
 
 
-def annotated_video(path: Path, suffix: str, source: VideoSource, partial: bool) -> AbstractContextManager[Show]:
+def annotated_video(
+    path: Path, suffix: str, source: VideoSource, partial: bool = False, video_fps: float | None = None
+) -> AbstractContextManager[Show]:
     """
     A video to tell each moment of a timeline, in order. The clip is read a second time: the frames up to a moment are
     written with what was known before it, at their own times, and the packets of its sound as they are.
@@ -43,7 +45,8 @@ def annotated_video(path: Path, suffix: str, source: VideoSource, partial: bool)
         path (`Path`): where to write.
         suffix (`str`): `".mp4"`, `".mov"` or `".mkv"`.
         source (`VideoSource`): the clip, see [`open_clip`].
-        partial (`bool`): whether the readable part of a damaged clip will do.
+        partial (`bool`, *optional*, defaults to `False`): whether the readable part of a damaged clip will do.
+        video_fps (`float`, *optional*): frames a second of what is given as frames.
 
     Raises:
         `InputError`: another suffix, or sound that a file of this kind cannot hold.
@@ -51,14 +54,14 @@ def annotated_video(path: Path, suffix: str, source: VideoSource, partial: bool)
     """
     if suffix not in CONTAINERS:
         raise InputError(f"`annotated_video` must end in {', '.join(CONTAINERS)}, got {suffix!r}.")
-    return _annotated(path, suffix, source, partial)
+    return _annotated(path, suffix, source, partial, video_fps)
 
 
 @contextmanager
-def _annotated(path: Path, suffix: str, source: VideoSource, partial: bool) -> Iterator[Show]:
+def _annotated(path: Path, suffix: str, source: VideoSource, partial: bool, video_fps: float | None) -> Iterator[Show]:
     known: list[TimelineRow] = []
     with ExitStack() as stack:
-        clip = stack.enter_context(open_clip(view_of(source), partial=partial))
+        clip = stack.enter_context(open_clip(view_of(source), partial=partial, video_fps=video_fps))
         output = stack.enter_context(_written(path, CONTAINERS[suffix]))
         picture = _Picture(clip, output)
         sound = None

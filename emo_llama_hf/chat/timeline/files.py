@@ -10,6 +10,7 @@ from ...input_error import InputError
 from ...only_writer import only_writer
 from ...whole_file import remove_unfinished, whole_file
 from .annotated_video import annotated_video as open_video
+from .moments import gives_frames
 from .plot import TimelinePlot
 from .rows_file import rows_file
 from .timeline import Timeline, TimelineMoment
@@ -59,7 +60,9 @@ def timeline_files(
             write = stack.enter_context(rows_file(unfinished["output"], suffixes["output"], timeline))
         if annotated_video is not None:
             suffix = suffixes["annotated_video"]
-            show = stack.enter_context(open_video(unfinished["annotated_video"], suffix, clip, timeline.partial))
+            show = stack.enter_context(
+                open_video(unfinished["annotated_video"], suffix, clip, timeline.partial, timeline.video_fps)
+            )
 
         def tell(moment: TimelineMoment) -> None:
             for row in moment.rows:
@@ -79,6 +82,8 @@ def timeline_files(
 
 
 def _check_paths(paths: dict[str, Path], clip: Any) -> None:
+    if "annotated_video" in paths and gives_frames(clip):
+        raise InputError("`annotated_video` needs a clip that can be read twice, which a generator of frames is not.")
     for name, path in paths.items():
         if name == "plot" and path.suffix.lower() != ".png":
             raise InputError(f"`plot` must end in .png, got {path.name!r}.")

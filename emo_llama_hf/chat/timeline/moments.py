@@ -12,6 +12,7 @@ from PIL import Image
 from ...input_error import InputError
 from ...processing.clip import Clip, TimesChangedError
 from ...processing.image_loading import load_image
+from ...processing.media_source import UnreadableMediaError
 from ...processing.video_loading import open_clip
 
 ROUNDING = 1e-6  # seconds; times are sums of fractions
@@ -70,7 +71,7 @@ def open_moments(source: Any, every: float, partial: bool, video_fps: float | No
         `InputError`: frames without a rate, or a file with one.
         `UnreadableMediaError`, `FileNotFoundError`, `IsADirectoryError`, `PermissionError`: see [`open_clip`].
     """
-    if isinstance(source, Iterator):
+    if gives_frames(source):
         if video_fps is None:
             raise InputError("`video_fps` is missing: say how many frames a second the generator gives.")
         yield _GivenFrames(source, every, video_fps)
@@ -79,6 +80,27 @@ def open_moments(source: Any, every: float, partial: bool, video_fps: float | No
         if clip.duration is None and len(clip.times) > 1:
             raise InputError("`video_fps` is missing: say how many frames a second the list has.")
         yield _ClipFrames(clip, every)
+
+
+def gives_frames(source: object) -> bool:
+    """Whether a source is a generator of frames, which nobody can read twice; open files give lines, but are clips."""
+    return isinstance(source, Iterator) and not hasattr(source, "read")
+
+
+@contextmanager
+def reading_errors() -> Iterator[None]:
+    """
+    Make an [`InputError`] of a `ValueError` of `processing` about what was given; what is unreadable stays so.
+
+    Raises:
+        `InputError`
+    """
+    try:
+        yield
+    except (InputError, UnreadableMediaError):
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def frames_on_screen(starts: Iterable[float], every: float) -> Iterator[tuple[int, float]]:

@@ -16,7 +16,7 @@ from ...processing.setting_checks import check_choice, check_flag, check_integer
 from ...processing.video_loading import RATES
 from .faces import Asked, FaceReader
 from .live import live_moments
-from .moments import Moment, Moments, open_moments
+from .moments import Moment, Moments, open_moments, reading_errors
 from .people import PeopleTracker
 from .row import TimelinePerson, TimelineRow, TimelineSegment
 from .segments import Segments
@@ -82,6 +82,7 @@ class Timeline(Iterator[TimelineRow]):
         every (`float`): as given.
         min_duration (`float`): as given.
         partial (`bool`): whether the readable part of a damaged clip will do.
+        video_fps (`float`, *optional*): as given.
         duration (`float`, *optional*): seconds of the clip; `None` as long as it is not known.
 
     Raises:
@@ -136,7 +137,8 @@ class Timeline(Iterator[TimelineRow]):
         self._source: Moments | None = None
         self._stopped = False
         self.partial = on_error == "partial"
-        self._open = (clip, every, self.partial, video_fps)
+        self.video_fps = video_fps
+        self._clip = clip
         self._moments = self._look()
         self._rows = (row for moment in self._moments for row in moment.rows)
 
@@ -181,10 +183,14 @@ class Timeline(Iterator[TimelineRow]):
 
     def _look(self) -> Generator[TimelineMoment, None, None]:
         with ExitStack() as stack:
-            clip, every, partial, video_fps = self._open
             with media_limits(self._limits):  # not while the caller has his turn, whose limits are his own
-                opening = live_moments(clip, every) if self._live else open_moments(clip, every, partial, video_fps)
-                self._source = source = stack.enter_context(opening)
+                opening = (
+                    live_moments(self._clip, self.every)
+                    if self._live
+                    else open_moments(self._clip, self.every, self.partial, self.video_fps)
+                )
+                with reading_errors():
+                    self._source = source = stack.enter_context(opening)
             self.duration = source.duration
             bar = stack.enter_context(self._bar())
             for batch in self._batches(iter(source)):
@@ -221,7 +227,11 @@ class Timeline(Iterator[TimelineRow]):
         """Moments to read together; of a stream one, which is to be told at once."""
         batch: list[Moment] = []
         pixels = 0
-        for moment in moments:
+        while True:
+            with reading_errors():
+                moment = next(moments, None)
+            if moment is None:
+                break
             batch.append(moment)
             pixels += moment.frame.width * moment.frame.height
             if self._live or len(batch) == self._reader.batch_size or pixels >= MOST_PIXELS:

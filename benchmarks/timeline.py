@@ -5,8 +5,8 @@ Memory and time of `pipe.timeline` on a long clip: does it stay flat, and is the
                                   [--files FOLDER] [--json FILE]
 
 The clip is made of two photos of `tests/samples` side by side, into which the camera moves, that change places every
-five seconds, at 25 frames a second and with a tone. A minute's seconds are wall clock time from the first row of the
-clip's minute to the first of the next. With `--files` all files that the command line can write are written there:
+five seconds, at 25 frames a second and with a tone. A minute's seconds are wall clock time from the first moment of
+the clip's minute to the first of the next; moments come a batch at a time. With `--files` all files that the command line can write are written there:
 CSV, plot and annotated video.
 """
 
@@ -111,8 +111,8 @@ def main() -> None:
             options.files.mkdir(parents=True, exist_ok=True)
             names = {"output": "rows.csv", "plot": "scores.png", "annotated_video": "video.mp4"}
             files = timeline_files(timeline, clip, **{key: options.files / name for key, name in names.items()})
-        begins: list[float] = []  # of each minute of the clip, on the clock
-        peaks: list[int] = []
+        begins = [time.perf_counter()]  # of each minute of the clip, on the clock
+        peaks = [peak_bytes()]
         with files as tell:
             for moment in timeline.moments():
                 if moment.time >= 60 * len(begins):

@@ -52,7 +52,7 @@ class PeopleTracker:
     been away; the others are new people, numbered in order of appearance.
 
     Args:
-        patience (`float`): seconds for which somebody who is not seen is waited for.
+        patience (`float`): seconds for which somebody who is not seen is waited for; a moment at least.
 
     Attributes:
         people (`list[TimelinePerson]`): everybody so far, by number.
@@ -75,7 +75,8 @@ class PeopleTracker:
         Returns:
             `list[int]`: the number of each face's person.
         """
-        self._seen = {person: seen for person, seen in self._seen.items() if time - seen.time <= self.patience}
+        oldest = min(time - self.patience, self._before)
+        self._seen = {person: seen for person, seen in self._seen.items() if seen.time >= oldest}
         owners: dict[int, int] = {}  # by the face's place in the list
         for away in (False, True):
             pairs = sorted(

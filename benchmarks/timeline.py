@@ -6,8 +6,8 @@ Memory and time of `pipe.timeline` on a long clip: does it stay flat, and is the
 
 The clip is made of two photos of `tests/samples` side by side, into which the camera moves, that change places every
 five seconds, at 25 frames a second and with a tone. A minute's seconds are wall clock time from the first moment of a
-minute of the clip to the first of the next; moments come a batch at a time. With `--files` all files that the command line
-can write are written there: CSV, plot and annotated video.
+minute of the clip to the first of the next; moments come a batch at a time. With `--files` all files that the command
+line can write are written there: CSV, plot and annotated video.
 """
 
 import argparse

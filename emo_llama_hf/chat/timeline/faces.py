@@ -14,7 +14,7 @@ from ..result import PerceivedAttribute, as_dicts
 from ..subject import Subject
 
 PIXELS_AT_ONCE = 2**20
-"""Of frames in which faces are looked for together: P-Net takes 90 MB for a million."""
+"""Of frames in which faces are looked for together: P-Net takes some 110 MB for a million."""
 
 
 class Asked(Protocol):

@@ -268,6 +268,12 @@ def test_people_keep_their_numbers():
     assert [(p["first"], p["last"], p["moments"]) for p in tracker.people[:2]] == [(0.0, 0.4, 3), (0.0, 2.4, 3)]
 
 
+def test_moments_that_lie_further_apart_than_patience():
+    tracker = PeopleTracker(patience=1)
+    assert [tracker.follow(5.0 * i, [face(0)]) for i in range(3)] == [[0], [0], [0]]
+    assert tracker.follow(15.0, []) == [] and tracker.follow(20.0, [face(0)]) == [1]
+
+
 def test_people_who_pass_each_other_keep_their_numbers():
     tracker = PeopleTracker(patience=3)
     numbers = []

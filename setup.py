@@ -20,6 +20,8 @@ EXTRAS = {
     "gemini": ["google-genai>=1.75"],
     "openai": ["openai>=2.54"],
     "demo": ["gradio>=5"],
+    "bulk": ["pyarrow>=17"],
+    "ray": ["pyarrow>=17", "ray[data]>=2.50"],
     "quantization": ["bitsandbytes>=0.50"],
     "grpo": ["trl>=1"],
 }
@@ -29,6 +31,7 @@ EXTRAS["test"] = [
     *EXTRAS["openai"],
     *EXTRAS["quantization"],
     *EXTRAS["grpo"],
+    *EXTRAS["ray"],
     "hypothesis>=6",
     "import-linter>=2.6",
     "mypy>=1.15",

@@ -15,7 +15,7 @@ TRAINING = (
     "--use-cpu --report-to none --lora-rank 2 --per-device-train-batch-size 2 --save-total-limit 1 "
     "--resume-from-checkpoint last"
 ).split()
-COMMANDS = ("convert", "export", "prepare", "instruct", "evaluate", "train", "analyze")
+COMMANDS = ("convert", "export", "prepare", "instruct", "evaluate", "train", "analyze", "annotate")
 
 
 class LongRun:
@@ -49,6 +49,13 @@ class LongRun:
             "instruct": ["instruct", str(data), "--output", out, "--labels", ",".join(EMOTIONS), "--concurrency", "1"],
             "evaluate": ["evaluate", str(data), *seen, "--batch-size", "1", "--max-new-tokens", "3"],
             "train": ["train", str(data), *seen, *evaluated, *TRAINING],
+            "annotate": [
+                "annotate",
+                *pictures,
+                out,
+                *asked,
+                *"--part-size 4 --batch-size 1 --max-new-tokens 2".split(),
+            ],
             "analyze": ["analyze", *pictures, *asked, "--save-annotated", out, "--max-new-tokens", "2"],
         }[command]
         self.moments = self.run().moments

@@ -32,6 +32,7 @@ def test_the_commands():
     assert list(COMMANDS) == [
         "analyze",
         "timeline",
+        "annotate",
         "chat",
         "info",
         "prepare",

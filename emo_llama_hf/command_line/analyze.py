@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 from ..data.media_files import media_files
 from ..input_error import InputError
 from ..only_writer import only_writer
-from ..processing.media_limits import MediaLimits
 from ..whole_file import remove_unfinished, whole_file
+from .asking_options import AskingOptions
 from .model_options import ModelOptions
-from .options import AllowPrivate, AsJson, BatchSize, Labels, MaxNewTokens, NoAttributes
+from .options import AsJson, BatchSize
 from .sampling_options import SamplingOptions
 
 LONGEST_STEM = 100  # bytes of an annotated picture's name, which file systems limit
@@ -34,14 +34,8 @@ def analyze(
     ],
     model: ModelOptions,
     sampling: SamplingOptions,
-    labels: Labels = None,
-    question: Annotated[
-        str | None, typer.Option(metavar="Q", help="what to ask (default: which of the labels it is)")
-    ] = None,
+    asking: AskingOptions,
     batch_size: BatchSize = 1,
-    max_new_tokens: MaxNewTokens = None,
-    no_attributes: NoAttributes = False,
-    allow_private: AllowPrivate = False,
     as_json: AsJson = False,
     output: Annotated[
         Path | None,
@@ -57,16 +51,7 @@ def analyze(
     if output is not None:
         _make_folder("output", output.parent)
     pipe = model.pipeline()
-    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size, **sampling.given}
-    settings["limits"] = MediaLimits(allow_private=allow_private)
-    if question is not None:
-        settings["question"] = question
-    if labels is not None:
-        settings["labels"] = labels
-    if max_new_tokens is not None:
-        settings["max_new_tokens"] = max_new_tokens
-    if no_attributes:
-        settings["attributes"] = False
+    settings: dict[str, Any] = {"on_error": "return", "batch_size": batch_size, **sampling.given, **asking.settings}
     if save_annotated is not None:
         settings["return_annotated"] = True
         _make_folder("save_annotated", save_annotated)

@@ -15,6 +15,7 @@ from ..missing_package import MissingPackageError
 from ..processing.media_source import UnreadableMediaError
 from ..writers import WriterError
 from .analyze import analyze
+from .annotate import annotate
 from .chat import chat
 from .command import Debug, Run, command
 from .convert import convert
@@ -36,6 +37,7 @@ app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": 
 COMMANDS: tuple[Callable[..., int], ...] = (
     analyze,
     timeline,
+    annotate,
     chat,
     info,
     prepare,

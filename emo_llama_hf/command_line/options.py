@@ -63,6 +63,10 @@ Labels: TypeAlias = Annotated[
     ),
 ]
 
+Question: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="Q", help="what to ask (default: which of the labels it is)")
+]
+
 # -- the data
 
 Data: TypeAlias = Annotated[

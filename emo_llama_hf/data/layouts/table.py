@@ -1,12 +1,14 @@
-"""CSV, TSV and Parquet tables, with pictures as paths or as bytes."""
+"""CSV, TSV, JSON lines and Parquet tables, with pictures as paths or as bytes."""
 
 import csv
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...input_error import InputError
+from ...json_text import read_object
 from ...missing_package import MissingPackageError
 from ...processing.download import is_url
 from ..record import Record, RecordError
@@ -18,6 +20,7 @@ ATTRIBUTE_COLUMNS = ("age", "gender", "race")
 BATCH_ROWS = 64
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
+ALL_SUFFIXES = (*SUFFIXES, ".jsonl")  # which may be chats too, so it is no table until somebody says so
 LOOKED_FOR = "a file .csv, .tsv or .parquet"
 
 
@@ -37,7 +40,7 @@ def rows(
     attribute_columns: list[str] | None = None,
 ) -> Iterator[Record | RecordError]:
     """
-    Rows of a `.csv`, `.tsv` or `.parquet` file (the latter needs the extra `train`).
+    Rows of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file (the latter needs the extra `train`).
 
     Args:
         path (`Path`): the file.
@@ -53,8 +56,7 @@ def rows(
     Raises:
         `InputError`: a column is not there.
     """
-    parquet = path.suffix.lower() == ".parquet"
-    names, items = _parquet(path) if parquet else _delimited(path)
+    names, items = READERS[path.suffix.lower()](path)
     visual_column = _column(visual_column, names, VISUAL_COLUMNS, path, "visual_column")
     if visual_column is None:
         raise InputError(f"{path} has none of the columns {', '.join(VISUAL_COLUMNS)}: name it in `visual_column`.")
@@ -68,7 +70,7 @@ def rows(
     for number, line, item in items:
         row = f"{path}:{line}"
         try:
-            visual, is_video = _visual(item[visual_column], folder)
+            visual, is_video = visual_of(item[visual_column], folder)
         except ValueError as error:
             yield RecordError(row, f"`{visual_column}` {error}")
             continue
@@ -119,6 +121,24 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[str, 
     return names, items()
 
 
+def _json_lines(path: Path) -> tuple[list[str], Iterator[tuple[int, int, dict[str, Any]]]]:
+    """Columns are those of the first line; what others lack is empty."""
+
+    def items() -> Iterator[tuple[int, int, dict[str, Any]]]:
+        number = 0
+        with open(path, "rb") as file:
+            for line, text in enumerate(file, 1):
+                if text.strip():
+                    yield number, line, defaultdict(str, read_object(text, f"{path}:{line}", "Mend the line."))
+                    number += 1
+
+    first = next(items(), (0, 0, {}))[2]
+    return list(first), items()
+
+
+READERS = {".csv": _delimited, ".tsv": _delimited, ".jsonl": _json_lines, ".parquet": _parquet}
+
+
 def _column(given: str | None, names: list[str], usual: tuple[str, ...], path: Path, argument: str) -> str | None:
     if given is None:
         return next((name for name in usual if name in names), None)
@@ -127,7 +147,17 @@ def _column(given: str | None, names: list[str], usual: tuple[str, ...], path: P
     return given
 
 
-def _visual(value: Any, folder: Path) -> tuple[str | bytes, bool]:
+def visual_of(value: Any, folder: Path) -> tuple[str | bytes, bool]:
+    """
+    The picture or clip that a table's cell stands for, and whether its name is a clip's.
+
+    Args:
+        value (`str`, `bytes` or `dict`): path or URL, a file's content, or both as `datasets` has them.
+        folder (`Path`): what paths are relative to.
+
+    Raises:
+        `InputError`: it is something else.
+    """
     name = ""
     if isinstance(value, dict):
         name = value.get("path") or ""

@@ -263,6 +263,7 @@ def test_people_keep_their_numbers():
     assert tracker.follow(0.2, [face(310), face(8)]) == [1, 0]  # in whatever order
     assert tracker.follow(0.4, [face(16), face(600)]) == [0, 2]  # one away, one new
     assert tracker.follow(2.4, [face(320)]) == [1]  # back after two seconds
+    assert tracker.follow(2.6, []) == []
     assert tracker.follow(6.0, [face(320)]) == [3]  # back after more than three
     assert tracker.follow(6.2, [face(320, side=150)]) == [4]  # so large at once is somebody else
     assert [(p["first"], p["last"], p["moments"]) for p in tracker.people[:2]] == [(0.0, 0.4, 3), (0.0, 2.4, 3)]

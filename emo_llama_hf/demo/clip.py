@@ -17,6 +17,7 @@ from ..processing.frame_sampling import frames_at
 from ..processing.visual import Visual
 from .limits import DemoLimits
 from .person import Person
+from .words import NO_FACE
 
 PATIENCE = 0.7  # seconds between two views of a timeline that is being made
 
@@ -60,7 +61,7 @@ class Clip:
     @property
     def notes(self) -> list[str]:
         """See [`Shown`]."""
-        notes = []
+        notes = [] if self.numbers else [NO_FACE]
         if self.timeline.problem is not None:
             notes.append(f"The video is damaged, a part of it was looked at: {self.timeline.problem}")
         everybody = len(self.timeline.people)

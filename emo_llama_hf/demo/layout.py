@@ -56,6 +56,7 @@ def lay_out(limits: DemoLimits, infer_attributes: bool) -> Layout:
     gradio.HTML(LIMITS.format(attributes=attributes_words, seconds=limits.max_seconds, megabytes=limits.max_file))
     with gradio.Row():
         with gradio.Column(scale=3, min_width=320):
+            told = gradio.HTML(elem_id="told", apply_default_css=False)
             with gradio.Tabs() as tabs:
                 with gradio.Tab("Photo or webcam", id="photo"):
                     photo = PhotoInput(
@@ -69,6 +70,7 @@ def lay_out(limits: DemoLimits, infer_attributes: bool) -> Layout:
                     )
                     annotated = gradio.Image(
                         label="What was seen",
+                        show_label=False,
                         format="jpeg",
                         visible=False,
                         interactive=False,
@@ -82,11 +84,10 @@ def lay_out(limits: DemoLimits, infer_attributes: bool) -> Layout:
                         elem_id="photos",
                     )
                 with gradio.Tab("Video", id="video"):
-                    clip = ClipInput(
-                        label="Video", sources=["upload", "webcam"], height=420, buttons=[], elem_id="clip"
-                    )
+                    clip = ClipInput(label="Video", sources=["upload", "webcam"], buttons=[], elem_id="clip")
                     annotated_clip = gradio.Video(
                         label="What was seen",
+                        show_label=False,
                         visible=False,
                         interactive=False,
                         buttons=["download"],
@@ -104,7 +105,6 @@ def lay_out(limits: DemoLimits, infer_attributes: bool) -> Layout:
                     clips = gradio.Examples(
                         [[str(EXAMPLES / name)] for name in CLIPS], clip, label="Or try this one", elem_id="clips"
                     )
-            told = gradio.HTML(elem_id="told", apply_default_css=False)
             again = gradio.Button("Show something else", visible=False, elem_id="again")
             attributes = gradio.Checkbox(
                 infer_attributes,

@@ -22,8 +22,8 @@ from .told import failed, noted, working
 from .views import Changes, of_person
 from .words import FIRST_QUESTIONS
 
+NOTHING = "Show a photo or a video first."
 KEPT = 3600  # seconds for which files of visitors stay
-NO_FACE = "No face was found, so no emotion is told. Faces should be upright and at least 20 pixels wide."
 
 
 def build_page(
@@ -74,9 +74,9 @@ def _connect(layout: Layout, answers: "_Answers") -> None:
     layout.questions.click(
         lambda sample: sample[0], layout.questions, layout.question, api_visibility="private", queue=False
     ).then(**asked, api_visibility="private")
-    start: dict[str, Any] = {"fn": answers.forget, "outputs": everything, "api_visibility": "private", "queue": False}
-    layout.stop.click(**start, cancels=at_clip)
-    gradio.on([layout.again.click, layout.tabs.change], **start, cancels=at_clip)
+    start: dict[str, Any] = {"outputs": everything, "api_visibility": "private", "queue": False}
+    gradio.on([layout.again.click, layout.stop.click], answers.forget, cancels=at_clip, **start)
+    layout.tabs.change(answers.forget_shown, layout.shown, **start)
 
 
 class _Answers:
@@ -94,8 +94,8 @@ class _Answers:
             photo = look_at_photo(self.pipe, path, self.limits, attributes and self.infer_attributes)
             changes = of_person(layout, self.pipe, photo, 0)
         except Exception as error:
-            return {layout.shown: None, layout.told: failed(error, path), layout.results: gradio.update(visible=False)}
-        return {**changes, **self._looked(photo, 0), layout.photo: gradio.update(visible=False)}
+            return {**self.forget(), layout.told: failed(error, path)}
+        return {**changes, **self._looked(photo), layout.photo: gradio.update(visible=False)}
 
     def show_clip(self, path: str | None, attributes: bool, shown: Shown | None) -> Iterator[Changes]:
         """Look at a video, and tell what is known so far."""
@@ -128,26 +128,20 @@ class _Answers:
                 changes = of_person(layout, self.pipe, looked, looked.most_seen)
                 yield {
                     **changes,
-                    **self._looked(looked, looked.most_seen),
+                    **self._looked(looked),
                     layout.clip: gradio.update(visible=False),
                     layout.annotated_clip: gradio.update(value=str(annotated), visible=True),
                     layout.rows: gradio.update(value=str(rows), visible=True),
                     layout.stop: gradio.update(visible=False),
                 }
         except Exception as error:
-            yield {
-                layout.told: failed(error, path),
-                layout.stop: gradio.update(visible=False),
-                layout.timeline: gradio.update(value="", visible=False),
-                layout.again: gradio.update(visible=True),
-            }
+            yield {**self.forget(), layout.told: failed(error, path)}
 
-    def _looked(self, shown: Shown, index: int) -> Changes:
+    def _looked(self, shown: Shown) -> Changes:
         layout = self.layout
-        notes = [NO_FACE] if shown.person(index).result["emotion"] is None else []
         return {
             layout.shown: shown,
-            layout.told: noted([*notes, *shown.notes]),
+            layout.told: noted(shown.notes),
             layout.results: gradio.update(visible=True),
             layout.again: gradio.update(visible=True),
             layout.chat: [],
@@ -158,7 +152,7 @@ class _Answers:
         """Tell of another person."""
         layout = self.layout
         if shown is None:
-            return {layout.told: failed(InputError("Show a photo or a video first."))}
+            return {layout.told: failed(InputError(NOTHING))}
         try:
             return {**of_person(layout, self.pipe, shown, index), layout.chat: []}
         except Exception as error:
@@ -171,7 +165,7 @@ class _Answers:
 
     def ask_first(self, index: int, shown: Shown | None) -> Iterator[Changes]:
         """What anybody would ask first."""
-        if shown is not None:
+        if shown is not None and shown.person(index).result["emotion"] is not None:
             yield from self.ask(FIRST_QUESTIONS[shown.kind], [], index, shown)
         else:
             yield {self.layout.chat: []}
@@ -184,7 +178,7 @@ class _Answers:
             return
         try:
             if shown is None:
-                raise InputError("Show a photo or a video first.")
+                raise InputError(NOTHING)
             if len(said) >= 2 * self.limits.max_turns:
                 raise InputError(f"A chat has up to {self.limits.max_turns} questions: show the photo or video again.")
             person = shown.person(index or 0)
@@ -197,6 +191,10 @@ class _Answers:
                 yield {layout.chat: [*chat, {"role": "assistant", "content": answer}]}
         except Exception as error:
             yield {layout.chat: said, layout.question: question, layout.told: failed(error)}
+
+    def forget_shown(self, shown: Shown | None) -> Changes:
+        """Begin anew, unless nothing was shown yet: what somebody is just about to show stays."""
+        return {self.layout.shown: None} if shown is None else self.forget()
 
     def forget(self) -> Changes:
         """Begin anew."""

@@ -9,6 +9,7 @@ from ..processing.face_finder import FaceFinder
 from ..processing.visual import Visual
 from .limits import DemoLimits
 from .person import Person
+from .words import NO_FACE
 
 TOGETHER = 8  # people in a forward
 
@@ -80,7 +81,7 @@ def look_at_photo(pipe: EmotionChatPipeline, path: str, limits: DemoLimits, attr
         max_new_tokens=1,  # answers come when they are asked for
         **settings,
     )
-    notes = []
+    notes = [NO_FACE] if results[0]["emotion"] is None else []
     if len(found) > len(looked):
         notes.append(f"There are {len(found)} faces; the {len(looked)} largest are looked at.")
     people = [Person(visual, result) for visual, result in zip(looked, results, strict=True)]

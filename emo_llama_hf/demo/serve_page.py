@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .limits import DemoLimits
 
+FONTS = ("system-ui", "sans-serif")  # of the visitor's machine: gradio would load others
 USER = "demo"  # whose name goes with the password
 # What browsers may load: nothing that is not the page's own. gradio's pages have scripts within them.
 POLICY = (
@@ -79,12 +80,7 @@ def launch(
         state_session_capacity=4 * limits.max_waiting,
         enable_monitoring=False,
         app_kwargs={"middleware": [Middleware(OwnSourcesOnly)]},
-        theme=gradio.themes.Default(
-            primary_hue="indigo",
-            neutral_hue="slate",
-            font=("system-ui", "sans-serif"),
-            font_mono=("system-ui", "sans-serif"),
-        ),
+        theme=gradio.themes.Default(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=FONTS),
         css_paths=Path(__file__).with_name("page.css"),
     )
     return str(url)

@@ -1,10 +1,13 @@
 """What the page tells beside answers: what it is doing, what went wrong."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from ..chat.error_text import error_text
+
+NAMES = {"image": "the photo", "video": "the video", "inputs": "the question"}  # what visitors call arguments
 
 
 def working(text: str) -> str:
@@ -39,4 +42,6 @@ def failed(error: Exception, path: str | None = None) -> str:
     text = " ".join(error_text(error).split())
     if path is not None:
         text = text.replace(path, Path(path).name)
+    text = re.sub(r"`(\w+)`", lambda found: NAMES.get(found[1], found[0]), text)
+    text = text[:1].upper() + text[1:]
     return f'<div class="told error" role="alert"><p>{escape(text)}</p></div>'

@@ -130,6 +130,7 @@ class _Answers:
                     **changes,
                     **self._looked(looked),
                     layout.clip: gradio.update(visible=False),
+                    layout.timeline: gradio.update(value=timeline_view(looked), visible=True),
                     layout.annotated_clip: gradio.update(value=str(annotated), visible=True),
                     layout.rows: gradio.update(value=str(rows), visible=True),
                     layout.stop: gradio.update(visible=False),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/serving.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/demo.md", "docs/serving.md")
 FOLDERS = "modeling|processing|conversion|emo_llama_hf|tests|recipes|examples|benchmarks|docs"
 ROOMS = {path.name for path in (ROOT / "emo_llama_hf").iterdir() if path.is_dir()}
 PLACEHOLDER = re.compile(r"\b(NAME|DATA|WORK|OUTPUT)\b")

@@ -95,7 +95,7 @@ class _Answers:
             changes = of_person(layout, self.pipe, photo, 0)
         except Exception as error:
             return {**self.forget(), layout.told: failed(error, path)}
-        return {**changes, **self._looked(photo), layout.photo: gradio.update(visible=False)}
+        return {**changes, **self._looked(photo, 0), layout.photo: gradio.update(visible=False)}
 
     def show_clip(self, path: str | None, attributes: bool, shown: Shown | None) -> Iterator[Changes]:
         """Look at a video, and tell what is known so far."""
@@ -128,7 +128,7 @@ class _Answers:
                 changes = of_person(layout, self.pipe, looked, looked.most_seen)
                 yield {
                     **changes,
-                    **self._looked(looked),
+                    **self._looked(looked, looked.most_seen),
                     layout.clip: gradio.update(visible=False),
                     layout.timeline: gradio.update(value=timeline_view(looked), visible=True),
                     layout.annotated_clip: gradio.update(value=str(annotated), visible=True),
@@ -138,10 +138,12 @@ class _Answers:
         except Exception as error:
             yield {**self.forget(), layout.told: failed(error, path)}
 
-    def _looked(self, shown: Shown) -> Changes:
+    def _looked(self, shown: Shown, index: int) -> Changes:
         layout = self.layout
+        choices = [(name, i) for i, name in enumerate(shown.names)]
         return {
             layout.shown: shown,
+            layout.people: gradio.update(choices=choices, value=index, visible=len(choices) > 1),
             layout.told: noted(shown.notes),
             layout.results: gradio.update(visible=True),
             layout.again: gradio.update(visible=True),

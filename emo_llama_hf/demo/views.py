@@ -26,9 +26,7 @@ def of_person(layout: Layout, pipe: EmotionChatPipeline, shown: Shown, index: in
     person = shown.person(index)
     emotion, scores = person.result["emotion"], person.result["scores"]
     changes: Changes = {
-        layout.people: gradio.update(
-            choices=[(name, i) for i, name in enumerate(shown.names)], value=index, visible=len(shown.names) > 1
-        ),
+        layout.people: gradio.update(value=index),
         # Without a face there is nothing that the scores could be about.
         layout.scores: gradio.update(value=scores if emotion else {"no face found": 0.0}, visible=emotion is not None),
         layout.perceived: gradio.update(value=_attributes(person), visible=bool(person.result["perceived"])),

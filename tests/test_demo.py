@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from transformers import LogitsProcessorList, pipeline
 import emo_llama_hf
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.input_error import InputError
-from media import clip, decoded_in_order
+from media import clip, decoded_in_order, numbered
 
 gradio = pytest.importorskip("gradio", reason="the extra `demo` is not installed")
 from gradio_client import Client, handle_file  # noqa: E402
@@ -149,8 +150,7 @@ def test_whoever_runs_the_page_may_switch_attributes_off_for_all(pipe, tmp_path)
             visitor = Visitor(launch(page, LIMITS, "127.0.0.1"), tmp_path)
             shown = visitor.show("photo", SAMPLES / "astronaut.png", attributes=True)
             assert not shown["perceived"]["visible"]
-            words = str(visitor.client.config["components"])
-            assert "How old" not in words and "not looked at" in words
+            assert "Age, gender and race are not looked at." in str(visitor.client.config["components"])
         finally:
             page.close(verbose=False)
 
@@ -188,6 +188,23 @@ def test_a_video_has_a_timeline(visitor, pipe, film):
     assert 'data-duration="3.000"' in shown["timeline"]["value"]
     assert [name for name, _ in shown["people"]["choices"]] == ["person 0: 0.0 to 2.0 s", "person 1: 0.0 to 2.0 s"]
     assert text(visitor.ask("How does the mood change?")[-1]["chat"][-1]).startswith("The expression changes from")
+
+
+def test_a_video_whose_sound_fits_no_mp4_is_shown_as_it_is(visitor, tmp_path):
+    path = tmp_path / "film.avi"
+    with av.open(str(path), "w") as output:
+        picture = output.add_stream("mpeg4", rate=2)
+        picture.width, picture.height, picture.pix_fmt = 160, 120, "yuv420p"
+        sound = output.add_stream("pcm_u8", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.full((1, 8000), 128, np.uint8), format="u8", layout="mono")
+        frame.sample_rate = 8000
+        output.mux(sound.encode(frame))
+        for number in (1, 2):
+            output.mux(picture.encode(av.VideoFrame.from_ndarray(numbered(number, (160, 120)), "rgb24")))
+        output.mux(picture.encode(None))
+    shown = visitor.show("video", path)
+    assert Path(shown["annotated-clip"]["value"]).read_bytes() == path.read_bytes()
+    assert "No face was found" in shown["told"] and shown["downloadbutton"]["visible"]
 
 
 def test_bad_files_are_told_in_one_sentence(visitor, tmp_path):

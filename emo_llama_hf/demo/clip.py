@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -115,7 +116,7 @@ def look_at_clip(
         limits ([`DemoLimits`])
         attributes (`bool`): whether age, gender and race may be perceived.
         rows (`Path`): where the timeline's rows are written, see [`timeline_files`].
-        annotated (`Path`): where the annotated video is written; both are there at last.
+        annotated (`Path`): where the annotated video is written, unless its sound cannot go there.
 
     Raises:
         `InputError`, `UnreadableMediaError`, `OSError`: the file is no video, damaged, or longer than allowed.
@@ -123,7 +124,12 @@ def look_at_clip(
     timeline = pipe.timeline(path, limits.every, attributes=attributes, on_error="partial")
     seen: list[TimelineRow] = []
     told = time.monotonic()
-    with timeline_files(timeline, path, output=rows, annotated_video=annotated) as tell:
+    with ExitStack() as stack:
+        try:
+            files = timeline_files(timeline, path, output=rows, annotated_video=annotated)
+            tell = stack.enter_context(files)
+        except InputError:  # sound that an MP4 file cannot hold; whatever else is wrong is told now
+            tell = stack.enter_context(timeline_files(timeline, path, output=rows))
         for moment in timeline.moments():
             if (timeline.duration or 0) > limits.max_seconds:
                 raise InputError(

@@ -7,7 +7,7 @@ import gradio
 
 from .file_inputs import ClipInput, PhotoInput
 from .limits import DemoLimits
-from .words import AGE_QUESTION, ATTRIBUTES, LIMITS, NO_ATTRIBUTES, QUESTIONS, TITLE
+from .words import ATTRIBUTES, LIMITS, NO_ATTRIBUTES, QUESTIONS, TITLE
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
@@ -138,9 +138,8 @@ def lay_out(limits: DemoLimits, infer_attributes: bool) -> Layout:
                     elem_id="question",
                 )
                 send = gradio.Button("Ask", variant="primary", scale=1, min_width=70, elem_id="ask")
-            asked = [*QUESTIONS, *([AGE_QUESTION] if infer_attributes else [])]
             questions = gradio.Dataset(
-                components=[question], samples=[[text] for text in asked], label="Such as", elem_id="questions"
+                components=[question], samples=[[text] for text in QUESTIONS], label="Such as", elem_id="questions"
             )
     return Layout(
         shown=shown,

@@ -126,12 +126,13 @@ class _Answers:
                     }
                 assert looked is not None
                 changes = of_person(layout, self.pipe, looked, looked.most_seen)
+                played = str(annotated) if annotated.exists() else path
                 yield {
                     **changes,
                     **self._looked(looked, looked.most_seen),
                     layout.clip: gradio.update(visible=False),
                     layout.timeline: gradio.update(value=timeline_view(looked), visible=True),
-                    layout.annotated_clip: gradio.update(value=str(annotated), visible=True),
+                    layout.annotated_clip: gradio.update(value=played, visible=True),
                     layout.rows: gradio.update(value=str(rows), visible=True),
                     layout.stop: gradio.update(visible=False),
                 }

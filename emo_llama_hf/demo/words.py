@@ -23,5 +23,9 @@ NO_ATTRIBUTES = "Age, gender and race are not looked at."
 NO_FACE = "No face was found, so no emotion is told. A face should be upright and not too small."
 
 FIRST_QUESTIONS = {"image": "How does this person feel, and why?", "video": "How does the mood change?"}
-QUESTIONS = ("Why do you think so?", "Describe the facial expression.", "Is this person happy?")
-AGE_QUESTION = "How old does this person look?"  # only where attributes may be perceived
+QUESTIONS = (
+    "Why do you think so?",
+    "Describe the facial expression.",
+    "Is this person happy?",
+    "Is the mood positive or negative?",
+)

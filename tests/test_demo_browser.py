@@ -183,6 +183,19 @@ def test_the_webcam(browser):
         expect(page.locator("#scores")).to_be_hidden()
 
 
+def test_a_recording_of_the_webcam(browser):
+    with browser() as page:
+        page.get_by_role("tab", name="Video").click()
+        page.locator("#clip").get_by_role("button", name="Capture from camera").click()
+        page.locator("#clip").get_by_text("Click to Access Webcam").click()
+        record = page.locator("#clip").get_by_role("button", name="start recording")
+        record.click()
+        page.wait_for_timeout(2000)
+        record.click()  # it now says Stop
+        expect(page.locator("#annotated-clip video")).to_be_visible()
+        expect(page.locator("#told")).to_contain_text("No face was found")
+
+
 def test_errors_are_told_where_the_file_was_given(browser, tmp_path):
     broken, large = tmp_path / "broken.png", tmp_path / "large.png"
     broken.write_bytes((SAMPLES / "chelsea.png").read_bytes()[:3000])

@@ -294,6 +294,10 @@ def test_an_error_while_answering_is_raised_to_whoever_waits(pipe):
         list(streamed_answer(pipe, [{"role": "user", "content": "Why?"}]))
 
 
+def test_gradio_writes_nothing_beside_the_source():
+    assert not list((Path(emo_llama_hf.__file__).parent / "demo").glob("*.pyi"))
+
+
 def test_examples_are_pictures_and_clips():
     for name in PHOTOS:
         assert Image.open(EXAMPLES / name).convert("RGB").size >= (512, 360)

@@ -1,13 +1,22 @@
-"""A photo and a video as visitors give them: files as they are, for this package's readers to judge."""
+"""Photos and videos as visitors give them: files as they are, for this package's readers to judge."""
 
+from abc import ABCMeta
 from typing import Any
 
 import gradio
+from gradio.component_meta import ComponentMeta
 
 from ..input_error import InputError
 
 
-class PhotoInput(gradio.Image):
+class _WithoutStub(ComponentMeta):
+    """Makes classes as gradio's own metaclass does, which also writes a stub file beside each one's source."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class PhotoInput(gradio.Image, metaclass=_WithoutStub):
     """gradio's picture, which it does not open: that may fail, without a word that a visitor understands."""
 
     is_template = True  # to the browser it is gradio's own
@@ -17,7 +26,7 @@ class PhotoInput(gradio.Image):
         return _path(payload)
 
 
-class ClipInput(gradio.Video):
+class ClipInput(gradio.Video, metaclass=_WithoutStub):
     """gradio's video, of which nothing is converted."""
 
     is_template = True

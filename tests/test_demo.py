@@ -244,6 +244,10 @@ def test_files_of_others_and_of_this_machine_stay_where_they_are(page):
     assert httpx.get(f"{url}gradio_api/file=/etc/passwd").status_code in (403, 404)
 
 
+def test_another_name_for_this_machine_is_refused(page):
+    assert httpx.get(page[0], headers={"Host": "elsewhere.example"}).status_code == 400
+
+
 def test_a_large_file_is_refused_while_it_comes(page):
     answer = httpx.post(f"{page[0]}gradio_api/upload", files={"files": ("large.png", io.BytesIO(b"x" * 1_100_000))})
     assert answer.status_code == 413

@@ -12,11 +12,13 @@ from types import FrameType
 
 import gradio
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .limits import DemoLimits
 
 FONTS = ("system-ui", "sans-serif")  # of the visitor's machine: gradio would load others
+LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
 USER = "demo"  # whose name goes with the password
 # What browsers may load: nothing that is not the page's own. gradio's pages have scripts within them.
 POLICY = (
@@ -65,8 +67,11 @@ def launch(
     Returns:
         `str`: its address.
     """
+    middleware = [Middleware(OwnSourcesOnly)]
+    if host is not None and password is None:  # no page of others asks by way of a visitor's browser
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, host]))
     _, url, _ = page.launch(
-        server_name=host,
+        server_name=f"[{host}]" if host is not None and ":" in host else host,
         server_port=port,
         auth=None if password is None else (USER, password),
         max_file_size=limits.file_bytes,
@@ -79,7 +84,7 @@ def launch(
         footer_links=["settings"],
         state_session_capacity=4 * limits.max_waiting,
         enable_monitoring=False,
-        app_kwargs={"middleware": [Middleware(OwnSourcesOnly)]},
+        app_kwargs={"middleware": middleware},
         theme=gradio.themes.Default(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=FONTS),
         css_paths=Path(__file__).with_name("page.css"),
     )

@@ -16,6 +16,7 @@ for folder in FOLDERS:
 
 EXTRAS = {
     "train": ["matplotlib>=3.9", "pyarrow>=17", "scikit-learn>=1.5", "tensorboard>=2.18"],
+    "timeline": ["matplotlib>=3.9", "pyarrow>=17"],
     "gemini": ["google-genai>=1.75"],
     "openai": ["openai>=2.54"],
     "demo": ["gradio>=5"],

@@ -21,6 +21,7 @@ class Clip(ABC):
 
     Attributes:
         times (`list[float]`): when each frame appears, in seconds from the first, in order.
+        start (`float`): when the first frame appears on the file's own clock, which sound has too; in seconds.
         duration (`float`, *optional*):
             Seconds from the first frame's appearance to the end of the last; `None` if unknown.
         problem (`str`, *optional*): what could not be read; `None` if nothing is amiss.
@@ -28,6 +29,7 @@ class Clip(ABC):
     """
 
     backend: str | None = None
+    start: float = 0.0
     times: list[float]
     duration: float | None
 

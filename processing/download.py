@@ -94,7 +94,7 @@ class _Guard:
             return
         stream = info["return_value"]
         address = str(stream.get_extra_info("server_addr")[0])
-        if not self.limits.allow_private and not _is_public(address):
+        if not self.limits.allow_private and not is_public(address):
             stream.close()  # nobody else knows it yet
             raise DownloadError(
                 f"it leads to {address}, which is no public address; `allow_private` of `MediaLimits` would allow it"
@@ -118,7 +118,8 @@ class _Guard:
                 pass  # it has ended by itself
 
 
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Whether an IP address, with or without a zone, is one of the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])  # without the zone of a link-local address
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped

@@ -1,14 +1,11 @@
 """A clip in a video file, read with FFmpeg through PyAV."""
 
 from collections.abc import Generator, Iterator, Sequence
-from fractions import Fraction
 from itertools import dropwhile, islice
 from typing import Any, BinaryIO, cast
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -16,22 +13,12 @@ from PIL import Image
 
 from .clip import Clip, TimesChangedError
 from .frame_indices import decoding_runs
-from .image_loading import check_pixel_count, load_image
+from .image_loading import check_pixel_count
 from .media_source import UnreadableMediaError
+from .upright_frames import UprightFrames
 
 SEEK_COST = 8  # packets decoded in the time of one seek with its keyframe: 8.8 ms and 1.2 ms for H.264 at 720p
 FALLBACK_RATE = 25  # frames a second of a bare stream that has neither times nor a stated rate
-
-# Signs of a, b, c, d in the display matrix (x' = ax + cy, y' = bx + dy) and what turns the frame upright.
-UPRIGHT = {
-    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
-    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
-    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
-    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
-    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
-    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
-    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
-}
 
 
 class VideoFile(Clip):
@@ -57,6 +44,7 @@ class VideoFile(Clip):
         super().__init__(partial)
         self._file = file
         self._closed = False
+        self._upright = UprightFrames()
         self._stream: VideoStream  # only while its container is open
         self._demuxer: Generator[Packet[Any], None, None] | None = None
         self._pts: list[int | None] = []  # of each packet, in decoding order
@@ -90,7 +78,7 @@ class VideoFile(Clip):
         for first, last in decoding_runs(sources, SEEK_COST):
             for frame in self._decoded(islice(self._packets_from(first), last - first + 1)):
                 if frame.pts in wanted and not frame.is_corrupt:
-                    yield wanted.pop(frame.pts), _picture(frame)
+                    yield wanted.pop(frame.pts), self._upright(frame)
         if wanted:
             self._index_by_decoding()
             raise TimesChangedError
@@ -99,7 +87,7 @@ class VideoFile(Clip):
         wanted = set(indices)
         for number, frame in enumerate(self._all_frames()):
             if number in wanted:
-                yield number, _picture(frame)
+                yield number, self._upright(frame)
                 wanted.remove(number)
                 if not wanted:
                     return
@@ -195,6 +183,7 @@ class VideoFile(Clip):
 
     def _set_times(self, pts: list[int], last_duration: int) -> None:
         tick = self._stream.time_base or 0
+        self.start = float(pts[0] * tick)
         self.times = [float((value - pts[0]) * tick) for value in pts]
         if not last_duration and len(pts) > 1:
             last_duration = pts[-1] - pts[-2]
@@ -206,19 +195,7 @@ class VideoFile(Clip):
         if self._closed:
             raise ValueError("`video` is closed. Read its frames inside the `with` block of `open_clip`.")
         self._file.seek(0)
-        try:
-            self._container = av.open(
-                _Nameless(self._file),
-                "r",
-                metadata_errors="replace",
-                options=_pixel_limit(),  # for the frames decoded to find out what is in the file
-                container_options={"protocol_whitelist": "none"},  # a playlist must not open other files or addresses
-            )
-        except av.FFmpegError as error:
-            raise UnreadableMediaError(
-                f"`video` is not a clip in a format that FFmpeg reads, or is cut off before its index "
-                f"({error.strerror}). Give a whole MP4, WebM, MKV, AVI, GIF, … file."
-            ) from error
+        self._container = open_container(self._file)
         try:
             self._stream = _video_stream(self._container)
         except UnreadableMediaError:
@@ -297,6 +274,31 @@ class VideoFile(Clip):
         return frames
 
 
+def open_container(file: BinaryIO) -> InputContainer:
+    """
+    The file as FFmpeg opens it, within Pillow's limit of pixels and without leave to open anything else.
+
+    Args:
+        file (`BinaryIO`): seekable, at its beginning; stays open.
+
+    Raises:
+        `UnreadableMediaError`: of no known format, or cut off before its index.
+    """
+    try:
+        return av.open(
+            _Nameless(file),
+            "r",
+            metadata_errors="replace",
+            options=_pixel_limit(),  # for the frames decoded to find out what is in the file
+            container_options={"protocol_whitelist": "none"},  # a playlist must not open other files or addresses
+        )
+    except av.FFmpegError as error:
+        raise UnreadableMediaError(
+            f"`video` is not a clip in a format that FFmpeg reads, or is cut off before its index "
+            f"({error.strerror}). Give a whole MP4, WebM, MKV, AVI, GIF, … file."
+        ) from error
+
+
 def _video_stream(container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & type(s.disposition).attached_pic]
     if not streams:
@@ -317,37 +319,6 @@ class _Nameless:
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
-def _picture(frame: VideoFrame) -> Image.Image:
-    """The frame as RGB, upright as its display matrix says, transparent parts on white."""
-    has_alpha = any(component.is_alpha for component in frame.format.components)
-    image = load_image(frame.to_ndarray(format="rgba" if has_alpha else "rgb24"), "video")
-    matrix = _without_icc_profile(frame).side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return image
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]  # type: ignore[call-overload]
-    signs = tuple(int(np.sign(x)) for x in (a, b, c, d))
-    return image.transpose(UPRIGHT[signs]) if signs in UPRIGHT else image
-
-
-def _without_icc_profile(frame: VideoFrame) -> VideoFrame:
-    """
-    The same frame without its colour profile, whose name is freed twice, with a crash, after a look at `side_data`.
-
-    PyAV takes the dictionary of a side data entry for its own, and the frame frees it too; in FFmpeg's decoders the
-    profile of a PNG is the only entry that has one.
-    """
-    graph = Graph()
-    graph.threads = 1
-    nodes = (
-        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)),
-        graph.add("sidedata", "mode=delete:type=ICC_PROFILE"),
-        graph.add("buffersink"),
-    )
-    graph.link_nodes(*nodes).configure()
-    graph.push(frame)
-    return cast(VideoFrame, graph.pull())
 
 
 def _pixel_limit() -> dict[str, str]:

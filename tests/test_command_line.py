@@ -23,7 +23,8 @@ COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
 # What the same option may rightly have another value of: one picture after another is how a person reads answers.
 OTHER_DEFAULTS = {"batch_size", "temperature"}
 # `plan` counts lora, qlora or full, `train` learns supervised or by grpo; `analyze` need not have a file to write.
-OTHER_MEANING = {"method", "output"}
+# `timeline` asks only the closed question, in these words, and looks at a part of a damaged clip.
+OTHER_MEANING = {"method", "output", "question", "on_error"}
 # Words that once meant what others mean now.
 GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--output-dir", "--output_dir"}
 
@@ -31,6 +32,7 @@ GONE = {"--emotions", "--emotion-labels", "--emotion_labels", "--cache", "--outp
 def test_the_commands():
     assert list(COMMANDS) == [
         "analyze",
+        "timeline",
         "annotate",
         "chat",
         "serve",

@@ -136,7 +136,7 @@ def test_a_redirect_to_this_machine_is_not_followed(monkeypatch):
     from emo_llama_hf.processing import download as module
 
     asked: list[str] = []
-    monkeypatch.setattr(module, "_is_public", lambda address: not asked.append(address) and len(asked) == 1)
+    monkeypatch.setattr(module, "is_public", lambda address: not asked.append(address) and len(asked) == 1)
     with server(body(b"secret")) as (hidden, requests):
         with server(body(b"", f"Location: {hidden}", status="302 Found")) as (address, _):
             assert "no public address" in refused(address, MediaLimits(max_seconds=5))
@@ -164,9 +164,9 @@ def test_a_redirect_to_this_machine_is_not_followed(monkeypatch):
     ],
 )
 def test_public_addresses(address, public):
-    from emo_llama_hf.processing.download import _is_public
+    from emo_llama_hf.processing.download import is_public
 
-    assert _is_public(address) == public
+    assert is_public(address) == public
 
 
 def test_urls():

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from emo_llama_hf.processing import video_file
 from emo_llama_hf.processing.frame_sampling import FACE_BATCH, sample_frames
 from emo_llama_hf.processing.image_loading import load_image
 from emo_llama_hf.processing.media_source import UnreadableMediaError
+from emo_llama_hf.processing.upright_frames import UprightFrames
 from emo_llama_hf.processing.video_file import SEEK_COST, VideoFile
 from emo_llama_hf.processing.video_loading import open_clip
 from media import animation, clip, decoded_in_order, encoded, number_of, numbered, sound
@@ -116,14 +116,14 @@ def test_no_more_than_two_batches_of_candidates_are_alive_at_once(monkeypatch):
     made = []
     alive = []
 
-    def watch(frame):
-        image = picture(frame)
+    def watch(self, frame):
+        image = picture(self, frame)
         made.append(weakref.ref(image))
         alive.append(sum(reference() is not None for reference in made))
         return image
 
-    picture = video_file._picture
-    monkeypatch.setattr(video_file, "_picture", watch)
+    picture = UprightFrames.__call__
+    monkeypatch.setattr(UprightFrames, "__call__", watch)
     batches = []
     sample_frames(content, "face", 8, has_face=lambda frames: batches.append(len(frames)) or [True] * len(frames))
     assert len(made) == 32 + 8 and sum(batches) == 32

@@ -1,7 +1,7 @@
 """`pipeline("emotion-chat")`: a picture, a clip or a chat in; an answer, the perceived emotion and the faces out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import GeneratorType
 from typing import Any, TypeVar, cast
 
@@ -26,43 +26,15 @@ from .annotation import annotate_frame
 from .error_text import error_text
 from .generation_arguments import check_generation_arguments
 from .questions import as_turns, check_question, fetched, read_input, visual_sources
-from .result import EmotionResult, ErrorResult, Perceived, ResultFace, ResultFrame, as_dicts, faces_of
+from .result import EmotionResult, ErrorResult, ResultFace, ResultFrame, as_dicts, faces_of
 from .rows import rows_of
+from .subject import Subject
+from .timeline.timeline import Timeline
 
 Value = TypeVar("Value")
 
 # What `generate` raises on values that it does not check.
 MISTAKEN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError)
-
-
-@dataclass
-class Subject:
-    """
-    One answer to give.
-
-    Args:
-        visuals (`list[Visual]`): of a chat, the last one with the face that the answer is about.
-        pixels (`list[dict[str, torch.Tensor]]`): of each visual, from [`EmoLlamaProcessor.visual_inputs`].
-        prompt (`str`): what is asked.
-        questions (`list[str]`): what guides the Q-Former on each visual.
-        closed_prompt (`str`): asks which of the labels it is, about the last visual.
-        closed_question (`str`): guides the Q-Former there.
-        labels (`list[str]`): the label set.
-        attributes (`dict` or `bool`, *optional*): the user's for the last visual, `False` for none.
-        perceived (`list[dict | None]`): of each visual age, gender and race, label and probability.
-        perceived_frames (`list[dict | None]`): the same of each frame of the last visual.
-    """
-
-    visuals: list[Visual]
-    pixels: list[dict[str, torch.Tensor]]
-    prompt: str
-    questions: list[str]
-    closed_prompt: str
-    closed_question: str
-    labels: list[str]
-    attributes: Attributes | bool | None
-    perceived: list[Perceived | None]
-    perceived_frames: list[Perceived | None]
 
 
 class EmotionChatPipeline(Pipeline):
@@ -269,11 +241,11 @@ class EmotionChatPipeline(Pipeline):
         earlier, last = self.processor.faces.find(visuals[:-1], split=False), visuals[-1]
         kind: VisualKind = "video" if last.is_video else "image"
         closed = closed_prompt(self.processor, kind, labels)
-        pixels = [self._pixels(visual) for visual in earlier]
+        pixels = [self.pixels_of(visual) for visual in earlier]
         return [
             Subject(
                 visuals=[*earlier, visual],
-                pixels=[*pixels, self._pixels(visual)],
+                pixels=[*pixels, self.pixels_of(visual)],
                 prompt=prompt,
                 questions=questions,
                 closed_prompt=closed,
@@ -295,7 +267,13 @@ class EmotionChatPipeline(Pipeline):
             current_limits().check("inputs", prompt, "max_characters")
         return prompt
 
-    def _pixels(self, visual: Visual) -> dict[str, torch.Tensor]:
+    def pixels_of(self, visual: Visual) -> dict[str, torch.Tensor]:
+        """
+        The tensors of a visual that this model reads, see [`EmoLlamaProcessor.visual_inputs`].
+
+        Args:
+            visual ([`Visual`]): with its faces found, if there is a detector.
+        """
         inputs = self.processor.visual_inputs([visual], return_tensors="pt")
         if self.model.config.face_config is None:
             inputs = _without(inputs, "face_pixel_values", "face_mask")
@@ -332,6 +310,29 @@ class EmotionChatPipeline(Pipeline):
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 
     def _answer(self, subjects: list[Subject], generate_kwargs: dict[str, Any]) -> list[EmotionResult]:
+        subjects, scores, inputs = self.scored(subjects)
+        generated = self._generate(generate_kwargs, **inputs)
+        tokens = getattr(generated, "sequences", generated)[:, inputs["input_ids"].shape[1] :]
+        answers = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        each = len(answers) // len(subjects)
+        return [
+            self._result(subject, answers[i * each : (i + 1) * each], scores[i]) for i, subject in enumerate(subjects)
+        ]
+
+    def scored(self, subjects: list[Subject]) -> tuple[list[Subject], list[list[float]], dict[str, torch.Tensor]]:
+        """
+        How probable each label is of each subject; nothing is generated.
+
+        Args:
+            subjects (`list[Subject]`): B of them, at least one, with the same label set of L labels.
+
+        Returns:
+            `tuple`: the subjects with what is perceived of their faces; of each the L probabilities; and what
+            `generate` goes on with, their tokens `input_ids`, `attention_mask` (B, T) and `visual_embeds`.
+
+        Raises:
+            `FloatingPointError`: a score is no finite number.
+        """
         subjects = self._look_at_faces(subjects)
         attributes = [_written(subject) for subject in subjects]
         text, embeds, features = self._read(
@@ -356,13 +357,9 @@ class EmotionChatPipeline(Pipeline):
         scores = label_scores(
             self.model, self.processor, prompts, lasts, closed_embeds, subjects[0].labels, last_attributes
         ).tolist()
-        generated = self._generate(generate_kwargs, **text, visual_embeds=torch.cat(embeds))
-        tokens = getattr(generated, "sequences", generated)[:, text["input_ids"].shape[1] :]
-        answers = self.processor.batch_decode(tokens, skip_special_tokens=True)
-        each = len(answers) // len(subjects)
-        return [
-            self._result(subject, answers[i * each : (i + 1) * each], scores[i]) for i, subject in enumerate(subjects)
-        ]
+        for row in scores:
+            check_finite(row, self.model.dtype)
+        return subjects, scores, {**text, "visual_embeds": torch.cat(embeds)}
 
     def _generate(self, arguments: dict[str, Any], **inputs: torch.Tensor) -> Any:
         """What `generate` gives, whose complaints about the user's arguments name them."""
@@ -431,7 +428,6 @@ class EmotionChatPipeline(Pipeline):
         return looked
 
     def _result(self, subject: Subject, answers: list[str], scores: list[float]) -> EmotionResult:
-        check_finite(scores, self.model.dtype)
         last = subject.visuals[-1]
         scored = dict(zip(subject.labels, scores, strict=True))
         sources = self.processor.faces.sources(last)
@@ -466,6 +462,21 @@ class EmotionChatPipeline(Pipeline):
         if not return_perceived:
             results = [cast(EmotionResult, _without(result, "perceived")) for result in results]
         return results if self.processor.faces.settings.face_choice == "all" else results[0]
+
+    def timeline(self, clip: Any, every: float = 0.2, **settings: Any) -> Timeline:
+        """
+        The perceived emotion of everybody in a clip or a stream over time: a generator of rows.
+
+        Args:
+            clip (`Any`), every (`float`, *optional*, defaults to 0.2), settings: see [`Timeline`].
+
+        Raises:
+            `InputError`: see [`Timeline`].
+        """
+        own = {name: self._preprocess_params[name] for name in ("labels", "limits") if name in self._preprocess_params}
+        if self._preprocess_params.get("attributes") is False:
+            own["attributes"] = False
+        return Timeline(self, clip, every, **{**own, **settings})
 
     def annotate(
         self, inputs: Any, result: EmotionResult | ErrorResult, limits: MediaLimits | None = None

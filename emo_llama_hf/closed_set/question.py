@@ -118,15 +118,18 @@ def closed_message(
     return {"role": "user", "content": [*shown, {"type": "text", "text": closed_question(kind, labels, phrasing)}]}
 
 
-def closed_prompt(processor: EmoLlamaProcessor, kind: VisualKind, labels: Sequence[str]) -> str:
+def closed_prompt(
+    processor: EmoLlamaProcessor, kind: VisualKind, labels: Sequence[str], phrasing: str | None = None
+) -> str:
     """
     The prompt that asks the closed question about one `kind` of visual, up to where the answer begins.
 
     Args:
-        processor ([`EmoLlamaProcessor`]): whose chat template writes it, in its `prompt.closed_question`'s words.
+        processor ([`EmoLlamaProcessor`]): whose chat template writes it.
         kind (`str`): `"image"` or `"video"`.
         labels (`Sequence[str]`): the label set.
+        phrasing (`str`, *optional*): see [`closed_question`]; the processor's `prompt.closed_question` by default.
     """
-    message = closed_message(kind, labels, processor.prompt.closed_question)
+    message = closed_message(kind, labels, phrasing or processor.prompt.closed_question)
     prompt: str = processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
     return prompt

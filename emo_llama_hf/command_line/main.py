@@ -27,6 +27,7 @@ from .merge import merge
 from .plan import plan
 from .prepare import prepare
 from .serve import serve
+from .timeline import timeline
 from .train import TrainCommand, train
 
 # What users can do something about; anything else is a mistake of ours, and keeps its traceback.
@@ -36,6 +37,7 @@ INTERRUPTED = 130
 app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 COMMANDS: tuple[Callable[..., int], ...] = (
     analyze,
+    timeline,
     annotate,
     chat,
     serve,

@@ -5,8 +5,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..chat.pipeline import Subject
 from ..chat.result import EmotionResult
+from ..chat.subject import Subject
 from .answer_options import AnswerOptions
 from .answer_row import AnswerRow
 

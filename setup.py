@@ -69,7 +69,7 @@ if REPOSITORY is not None:
     URLS |= {
         "Homepage": REPOSITORY,
         "Source": REPOSITORY,
-        "Documentation": f"{REPOSITORY}/blob/HEAD/docs/architecture.md",
+        "Documentation": f"{REPOSITORY}/blob/HEAD/docs/index.md",
         "Changelog": f"{REPOSITORY}/blob/HEAD/CHANGELOG.md",
     }
 

@@ -1,4 +1,4 @@
-"""The package as it is installed, for what reads it without importing it: in a checkout three subpackages lie beside it."""
+"""The package laid out as it is installed, for what reads it without importing it."""
 
 import tempfile
 from pathlib import Path
@@ -12,7 +12,7 @@ _tree = tempfile.TemporaryDirectory()  # goes with the process
 
 @event_priority(100)  # before mkdocstrings takes its settings
 def on_config(config: MkDocsConfig) -> None:
-    """Let mkdocstrings find the package in a tree of links."""
+    """Let mkdocstrings find the package in a tree of links: in a checkout three subpackages lie beside it."""
     package = Path(_tree.name) / "emo_llama_hf"
     if not package.is_dir():
         package.mkdir()

@@ -2,13 +2,16 @@
 
 import inspect
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from typer.main import get_command
 
 import emo_llama_hf
+from emo_llama_hf.command_line.main import app
 
 pytest.importorskip("mkdocs")
 from mkdocs.commands.build import build
@@ -92,6 +95,15 @@ def test_the_reference_has_every_public_name_with_its_arguments(site, name):
     arguments = re.findall(r"^    (\w+) \(`", "\n".join(sections), re.MULTILINE)
     assert not {argument for argument in arguments if f"<strong><code>{argument}</code></strong>" not in told}
     assert arguments or name in ("default_model", "EmoLlamaImageProcessor")
+
+
+def test_the_command_line_has_every_command_and_its_options(site):
+    """As typer knows them: the page is made of the commands' own help."""
+    shown = unescape(MARKUP.sub("", (site / "reference" / "command-line.html").read_text("utf-8")))
+    for name, command in get_command(app).commands.items():
+        assert f"Usage: emo-llama {name} [OPTIONS]" in shown
+        options = [word for parameter in command.params for word in parameter.opts if word.startswith("-")]
+        assert options and not [word for word in options if f" {word}" not in shown]
 
 
 def test_no_docstring_is_shown_as_it_is_written(pages):

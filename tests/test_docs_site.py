@@ -4,6 +4,7 @@ import inspect
 import re
 from html import unescape
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("bulk", "closed_set", "data", "evaluation", "instruct", "serving", "training", "writers")
 LOADING = {"script", "link", "img", "iframe", "source", "video"}  # what a browser fetches by itself
 MARKUP = re.compile(r"<[^>]+>")
 
@@ -95,6 +97,15 @@ def test_the_reference_has_every_public_name_with_its_arguments(site, name):
     arguments = re.findall(r"^    (\w+) \(`", "\n".join(sections), re.MULTILINE)
     assert not {argument for argument in arguments if f"<strong><code>{argument}</code></strong>" not in told}
     assert arguments or name in ("default_model", "EmoLlamaImageProcessor")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_reference_has_every_public_class_of_a_room(room):
+    module = import_module(f"emo_llama_hf.{room}")
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    listed = set(re.findall(r"^::: [\w.]+?(\w+)$", pages, re.MULTILINE))
+    classes = {name for name in module.__all__ if inspect.isclass(getattr(module, name))}
+    assert not classes - listed
 
 
 def test_the_command_line_has_every_command_and_its_options(site):

@@ -9,7 +9,8 @@ from pathlib import Path
 from openai import OpenAI
 from prometheus_client.parser import text_string_to_metric_families
 
-from emo_llama_hf.serving import ServingLimits, bind, build_application, make_server, url
+from emo_llama_hf.listening import bind, url
+from emo_llama_hf.serving import ServingLimits, build_application, make_server
 
 try:
     import httpx2 as httpx
@@ -36,7 +37,7 @@ class RunningServer:
 
     def __init__(self, pipe, api_key=None, allow_urls=False, infer_attributes=True, **limits):
         limits = ServingLimits(**{"batch_wait": 0, "request_timeout": 30, **limits})
-        bound = bind("127.0.0.1", 0, api_key)
+        bound = bind("127.0.0.1", 0, api_key, "api_key")
         self.url = url(bound)
         self.application = build_application(
             pipe, NAME, limits=limits, api_key=api_key, allow_urls=allow_urls, infer_attributes=infer_attributes

@@ -18,7 +18,7 @@ from emo_llama_hf.writers import WriterError
 
 COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
 # What the same option may rightly have another value of: one picture after another is how a person reads answers.
-OTHER_DEFAULTS = {"batch_size", "temperature"}
+OTHER_DEFAULTS = {"batch_size", "port", "temperature"}
 # `plan` counts lora, qlora or full, `train` learns supervised or by grpo; `analyze` need not have a file to write.
 # `timeline` asks only the closed question, in these words, and looks at a part of a damaged clip.
 OTHER_MEANING = {"method", "output", "question", "on_error"}
@@ -32,6 +32,7 @@ def test_the_commands():
         "timeline",
         "annotate",
         "chat",
+        "demo",
         "serve",
         "info",
         "prepare",

@@ -27,8 +27,9 @@ import openai
 
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.input_error import InputError
+from emo_llama_hf.listening import bind
 from emo_llama_hf.missing_package import MissingPackageError
-from emo_llama_hf.serving import ServingLimits, bind, model_name
+from emo_llama_hf.serving import ServingLimits, model_name
 from emo_llama_hf.serving.answer_row import AnswerRow
 from running_server import NAME, SAMPLES, data_url, httpx, message, running_server
 
@@ -511,7 +512,7 @@ def test_the_command_serves_until_a_signal(capfd):
 
 def test_the_command_refuses_in_a_sentence(capsys, monkeypatch):
     monkeypatch.delenv("EMO_LLAMA_API_KEY", raising=False)
-    with bind("127.0.0.1", 0, None) as taken:
+    with bind("127.0.0.1", 0, None, "api_key") as taken:
         taken.listen()
         for arguments, words in (
             (["--host", "0.0.0.0"], "--api-key"),
@@ -525,7 +526,7 @@ def test_the_command_refuses_in_a_sentence(capsys, monkeypatch):
             assert main(["serve", *arguments]) == 1
             [line] = capsys.readouterr().err.strip().splitlines()
             assert words in line
-    bind("0.0.0.0", 0, "a-key").close()
+    bind("0.0.0.0", 0, "a-key", "api_key").close()
 
 
 def test_models_are_named_without_their_place(tmp_path):

@@ -20,6 +20,7 @@ from .chat import chat
 from .command import Debug, Run, command
 from .convert import convert
 from .cross_validate import cross_validate
+from .demo import demo
 from .evaluate import evaluate
 from .info import info
 from .instruct import instruct
@@ -40,6 +41,7 @@ COMMANDS: tuple[Callable[..., int], ...] = (
     timeline,
     annotate,
     chat,
+    demo,
     serve,
     info,
     prepare,

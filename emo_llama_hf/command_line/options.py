@@ -116,6 +116,13 @@ FullFrameBelow: TypeAlias = Annotated[
 ]
 Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="of the model's sampling")]
 
+# -- what others ask over HTTP
+
+Host: TypeAlias = Annotated[
+    str, typer.Option(metavar="H", help="address; one beyond this machine needs --api-key, of demo --password")
+]
+Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: a free one")]
+
 # -- the result
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="print JSON, one object a line")]

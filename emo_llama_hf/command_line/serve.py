@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
+from ..listening import bind, url
 from .model_options import ModelOptions
-from .options import BatchSize, NoAttributes
+from .options import BatchSize, Host, NoAttributes, Port
 
 
 def serve(
     model: ModelOptions,
-    host: Annotated[
-        str, typer.Option(metavar="H", help="address; one beyond this machine needs --api-key")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: a free one")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     api_key: Annotated[
         str | None, typer.Option(envvar="EMO_LLAMA_API_KEY", metavar="KEY", help="what every request must bring")
     ] = None,
@@ -32,7 +31,7 @@ def serve(
 ) -> int:
     """Answer over HTTP, as OpenAI's API does."""
     # Here, since the packages that it needs are an extra.
-    from ..serving import ServingLimits, bind, build_application, make_server, model_name, url
+    from ..serving import ServingLimits, build_application, make_server, model_name
 
     limits = ServingLimits(
         max_body=max_body,
@@ -42,7 +41,7 @@ def serve(
         batch_size=batch_size,
         batch_wait=batch_wait,
     )
-    with bind(host, port, api_key) as bound:
+    with bind(host, port, api_key, "api_key") as bound:
         pipe, name = model.pipeline(), model_name(model.model)
         application = build_application(
             pipe, name, limits=limits, api_key=api_key, allow_urls=allow_urls, infer_attributes=not no_attributes

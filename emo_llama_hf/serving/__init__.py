@@ -11,6 +11,6 @@ except ModuleNotFoundError as error:
 
 from .application import build_application
 from .limits import ServingLimits
-from .server import bind, make_server, model_name, url
+from .server import make_server, model_name
 
-__all__ = ["ServingLimits", "bind", "build_application", "make_server", "model_name", "url"]
+__all__ = ["ServingLimits", "build_application", "make_server", "model_name"]

@@ -24,6 +24,7 @@ EXTRAS = {
     "ray": ["pyarrow>=17", "ray[data]>=2.50"],
     "quantization": ["bitsandbytes>=0.50"],
     "grpo": ["trl>=1"],
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=1", "nbformat>=5"],
     "serve": ["prometheus-client>=0.21", "starlette>=0.46", "uvicorn>=0.34"],
 }
 EXTRAS["test"] = [
@@ -35,9 +36,13 @@ EXTRAS["test"] = [
     *EXTRAS["demo"],
     *EXTRAS["ray"],
     *EXTRAS["serve"],
+    *EXTRAS["docs"],
     "hypothesis>=6",
     "import-linter>=2.6",
+    "ipykernel>=6.29",
     "mypy>=1.15",
+    "nbclient>=0.10",
+    "pandas>=2",
     "parameterized>=0.9",
     "pytest>=8",
     "pytest-cov>=5",
@@ -65,7 +70,7 @@ if REPOSITORY is not None:
     URLS |= {
         "Homepage": REPOSITORY,
         "Source": REPOSITORY,
-        "Documentation": f"{REPOSITORY}/blob/HEAD/docs/architecture.md",
+        "Documentation": f"{REPOSITORY}/blob/HEAD/docs/index.md",
         "Changelog": f"{REPOSITORY}/blob/HEAD/CHANGELOG.md",
     }
 

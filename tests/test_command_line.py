@@ -1,9 +1,6 @@
 """What holds for all commands: one dialect, one place for errors, completion."""
 
 import inspect
-import os
-import subprocess
-import sys
 
 import pytest
 import typer
@@ -165,16 +162,13 @@ def test_completion(monkeypatch, capsys):
         ("emo-llama train data --max-steps 3 --eval-", {"--eval-data", "--eval-split", "--eval-faces"}),
     ],
 )
-def test_what_is_completed(line, words):
-    environment = {
-        **os.environ,
-        "_EMO_LLAMA_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(line.split(" ")) - 1),
-    }
-    command = [sys.executable, "-m", "emo_llama_hf"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert set(done.stdout.split()) == words, done.stderr
+def test_what_is_completed(line, words, monkeypatch, capsys):
+    """What a shell asks of the command, which it tells by its environment."""
+    monkeypatch.setenv("_EMO_LLAMA_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    assert cli.main([]) == 0
+    assert set(capsys.readouterr().out.split()) == words
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,9 @@ class EmoLlamaProcessorTest(common.ProcessorTesterMixin, unittest.TestCase):
             {"expected_dim": 0, "output_length": 8},
         ]
 
+    def test_apply_chat_template_tool_calls_no_content(self):
+        self.skipTest("the template names tools only to refuse them")
+
     def test_apply_chat_template_video_frame_sampling(self):
         # Its last line wants lists of frames refused: here these are sampled as any clip is.
         with self.assertRaisesRegex(AssertionError, "ValueError not raised"):

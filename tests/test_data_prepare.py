@@ -66,7 +66,7 @@ def assert_same_visual(first, second):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("num_workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_cache_gives_what_the_processor_finds(data, processor, model, num_workers):
     report = prepare(Records(data), processor, model, num_workers=num_workers, shard_size=2, progress=False)
     assert (report.prepared, report.known, report.without_face, report.skipped) == (5, 0, 1, [])

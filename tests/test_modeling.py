@@ -368,6 +368,7 @@ def test_static_cache_generates_the_same(model, samples):
         assert torch.equal(static, model.generate(**sample, **GREEDY))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_compiled_forward_equals_eager(model, samples):
     compiled = torch.compile(model, backend="aot_eager")

@@ -1,4 +1,4 @@
-"""The README's figures of emo-llama-mini, all of them, against those that the recipe measured."""
+"""The figures of emo-llama-mini in README and model zoo, all of them, against those that the recipe measured."""
 
 import json
 import re
@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NUMBER = re.compile(r"(?<![\w.,])\d[\d.,]*\d%?|(?<![\w.,])\d%?")  # "3,589", "0.039", "84.7%", not "FER2013"
 
 
-def section(title: str) -> str:
-    """What the README has under a heading."""
-    return re.split(r"^## ", (ROOT / "README.md").read_text("utf-8").split(f"\n## {title}\n")[1], flags=re.M)[0]
+def section(title: str, document: str = "README.md") -> str:
+    """What a document has under a heading."""
+    return re.split(r"^## ", (ROOT / document).read_text("utf-8").split(f"\n## {title}\n")[1], flags=re.M)[0]
 
 
 def numbers(text: str) -> list[str]:
@@ -53,3 +53,30 @@ def test_the_text_around_it_too():
     assert f"**emo-llama-mini** ({results['parameters'] / 1e6:.1f} million parameters)" in text
     hours, device = sum(results["hours"]["steps"].values()), results["hours"]["device"].replace("2", "two")
     assert f"({hours:.1f} hours on {device})" in section("emo-llama-mini")
+
+
+def test_the_model_zoo():
+    results = measured()
+    free, likeliest = results["emotions"]["generation"], results["emotions"]["likelihood"]
+    attributes = results["attributes"]
+    classes = EmoLlamaConfig.from_pretrained(default_model()).face_config.perceived_labels
+    weights = (Path(default_model()) / "model.safetensors").stat().st_size
+    (row,) = re.findall(r"^\| emo-llama-mini \|.*", (ROOT / "docs/model-zoo.md").read_text("utf-8"), re.MULTILINE)
+    assert numbers(row) == [f"{results['parameters'] / 1e6:.1f}", f"{weights / 1e6:.1f}"]
+
+    text, *tables = re.split(r"\n\n(?=\|)", section("emo-llama-mini: accuracy", "docs/model-zoo.md"))
+    chance = f"{1 / len(free['recall']):.1%}"
+    assert numbers(text) == [f"{free['count']:,}", chance, f"{attributes['count']:,}"]
+    emotions, recalls, others = [
+        [numbers(row) for row in table.splitlines()[2:] if row.startswith("|")] for table in tables
+    ]
+    assert emotions == [[f"{figures['war']:.1%}", f"{figures['uar']:.1%}"] for figures in (free, likeliest)]
+    assert recalls == [[f"{recall:.1%}" for recall in free["recall"].values()]]
+    assert list(free["recall"]) == re.findall(r"\w+", tables[1].splitlines()[0])[2:]
+    assert others == [
+        [f"{likeliest['ece']:.3f}"],
+        [f"{attributes['gender']['accuracy']:.1%}"],
+        *([str(len(classes[task])), f"{attributes[task]['accuracy']:.1%}"] for task in ("age", "race")),
+        [f"{results['clips']['both_named']:.1%}"],
+        ["2", f"{sum(results['hours']['steps'].values()):.1f}"],
+    ]

@@ -1,5 +1,7 @@
 """The data collator against tokens put together by hand, and as stock Trainer, accelerate and TRL use it."""
 
+import math
+
 import pytest
 import torch
 from accelerate import Accelerator
@@ -207,5 +209,7 @@ class TestOthersTools:
         expected = model.eval()(**collator(MIXED)).loss.item()
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        # TRL multiplies with the head itself, where the placeholder is one word more of some 400.
+        expected += math.log(model.config.text_config.vocab_size / (model.config.text_config.vocab_size - 1))
         assert losses[0] == pytest.approx(expected, abs=2e-3)
         assert losses[-1] < losses[0]

@@ -49,7 +49,7 @@ def alone(tiny, tmp_path_factory):
     "training",
     [
         pytest.param({}, id="ddp"),
-        pytest.param({"fsdp": True, "fsdp_config": {"version": 2}}, id="fsdp2"),
+        pytest.param({"fsdp": True, "fsdp_config": {"version": 2}}, id="fsdp2", marks=pytest.mark.slow),
     ],
 )
 def test_two_processes_are_one(tiny, alone, tmp_path, training):

@@ -4,16 +4,23 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..chat.flat_columns import flat_perceived, perceived_columns, with_labels
 from ..chat.result import EmotionResult, ErrorResult
-from ..input_error import InputError
 from ..missing_package import MissingPackageError
 
 if TYPE_CHECKING:
     import pyarrow
 
 PERCEIVED = ("age", "gender", "race")
-BEFORE = ("id", "person", "emotion")
-TEXTS = ("id", "emotion", "generated_text", "faces", "problem", "error", *(f"perceived_{name}" for name in PERCEIVED))
+TEXTS = (
+    "id",
+    "emotion",
+    "generated_text",
+    "faces",
+    "problem",
+    "error",
+    *(perceived_columns(name)[0] for name in PERCEIVED),
+)
 
 
 class AnswerRows:
@@ -33,13 +40,10 @@ class AnswerRows:
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
-        perceived = [column for name in PERCEIVED for column in (f"perceived_{name}", f"perceived_{name}_score")]
-        others = [*BEFORE, "generated_text", "num_frames", "faces", *perceived, "problem", "error"]
-        taken = [label for label in labels if label in others]
-        if taken:
-            raise InputError(f"`labels` has {taken[0]!r}, which is a column of its own: call it otherwise.")
+        perceived = [column for name in PERCEIVED for column in perceived_columns(name)]
+        after = ["generated_text", "num_frames", "faces", *perceived, "problem", "error"]
         self.labels = list(labels)
-        self.columns = [*BEFORE, *labels, *others[len(BEFORE) :]]
+        self.columns = with_labels(("id", "person", "emotion"), labels, after)
 
     @property
     def schema(self) -> "pyarrow.Schema":
@@ -74,6 +78,4 @@ class AnswerRows:
         row |= result["scores"]
         row |= {key: result[key] for key in ("emotion", "generated_text", "num_frames")}
         row |= {"faces": json.dumps(result["faces"]), "problem": result.get("problem")}
-        for attribute, value in result["perceived"].items():
-            row |= {f"perceived_{attribute}": value["label"], f"perceived_{attribute}_score": value["score"]}
-        return row
+        return row | flat_perceived(result["perceived"])

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.result_journal import changed_settings
 from ..input_error import InputError
-from ..json_text import UNREADABLE, json_line, read_object
+from ..json_text import UNREADABLE, json_line
 from ..only_writer import only_writer
-from ..whole_file import append, remove_unfinished, whole_file, write_text
+from ..whole_file import append, remove_unfinished, whole_file
 from .answer_rows import AnswerRows
 
 SETTINGS_FILE = "_settings.json"  # what begins so is no data, for all that read folders of Parquet
@@ -43,9 +44,7 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             remove_unfinished(self.folder, SETTINGS_FILE)
-            write_text(file, json.dumps(settings, indent=2) + "\n")
-        old = read_object(file.read_bytes(), str(file), "Remove the folder to start anew.")
-        if changed := sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name)):
+        if changed := changed_settings(self.folder, settings, keep=True, name=SETTINGS_FILE):
             raise InputError(
                 f"`output`: {folder} has rows with other {', '.join(changed)}: remove it, or name another folder."
             )

@@ -6,10 +6,9 @@ from math import ceil
 from typing import Any
 
 from tqdm.auto import tqdm
-from transformers import pipeline
 
+from ..chat.open_pipeline import open_pipeline
 from ..input_error import InputError
-from ..load_model import first_accelerator, load_model, pipeline_device
 from ..missing_package import MissingPackageError
 from .annotate import AnnotateReport, annotate_part, in_parts
 from .item import Item
@@ -33,7 +32,7 @@ def annotate_on_ray(
     Args:
         sources, column: see [`items`].
         parts ([`Parts`]): where the rows go.
-        model (`dict`): `model` and what else [`load_model`] takes.
+        model (`dict`): the arguments of [`open_pipeline`].
         address (`str`): of the cluster; `"local"` starts one on this machine.
         actors (`int`, *optional*): how many have a model; by default one for each GPU of the cluster, or one.
         settings (`Any`): of the pipeline's call.
@@ -97,11 +96,7 @@ class PartAnnotator:
         model: dict[str, Any],
         settings: dict[str, Any],
     ) -> None:
-        loading = {name: value for name, value in model.items() if name != "model"}
-        if loading["device_map"] is None:
-            loading["device"] = loading["device"] or first_accelerator()
-        network, processor = load_model(model["model"], **loading)
-        self.pipe = pipeline("emotion-chat", model=network, processor=processor, device=pipeline_device(network))
+        self.pipe = open_pipeline(**model)
         self.sources, self.column, self.parts, self.settings = sources, column, parts, settings
         self.left: Iterator[tuple[int, Iterator[Item]]] = iter(())
         self.next = 0

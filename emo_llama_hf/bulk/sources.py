@@ -41,8 +41,9 @@ def items(sources: Iterable[str | os.PathLike[str]], column: str | None = None) 
         name = source.lower()
         if is_url(source):
             yield Item(source, partial(_same, source))
-        elif os.path.isdir(source) and all(os.path.isfile(os.path.join(source, file)) for file in DATASET_FILES):
-            yield from _dataset(source, column)
+        elif _is_saved(source):
+            for number, row in enumerate(table.rows(_dataset(source), visual_column=column)):
+                yield Item(f"{source}:{number}", partial(_of_row, row))
         elif name.endswith(table.ALL_SUFFIXES):
             yield from _table(_there(source), column)
         elif name.endswith(LISTS):
@@ -104,13 +105,16 @@ def _of_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
     return {"video": content} if is_video_name(member.name) else content
 
 
-def _dataset(folder: str, column: str | None) -> Iterator[Item]:
+def _is_saved(source: str) -> bool:
+    return os.path.isdir(source) and all(os.path.isfile(os.path.join(source, file)) for file in DATASET_FILES)
+
+
+def _dataset(folder: str) -> Any:
     try:
         import datasets
     except ImportError as error:
         raise MissingPackageError(f"{folder} needs datasets: pip install datasets.") from error
-    for number, row in enumerate(table.rows(datasets.load_from_disk(folder), visual_column=column)):
-        yield Item(f"{folder}:{number}", partial(_of_row, row))
+    return datasets.load_from_disk(folder)
 
 
 def count(sources: Iterable[str | os.PathLike[str]], column: str | None = None) -> int | None:
@@ -131,6 +135,8 @@ def count(sources: Iterable[str | os.PathLike[str]], column: str | None = None) 
             from pyarrow.parquet import read_metadata
 
             total += read_metadata(source).num_rows
+        elif _is_saved(source):
+            total += len(_dataset(source))
         else:
             total += sum(1 for _ in items([source], column))
     return total

@@ -71,7 +71,7 @@ def annotate(
             model.pipeline(),
             items(sources, column),
             parts,
-            count(sources, column),
+            count(sources, column) if state.is_local_main_process else None,  # for the bar
             state.process_index,
             state.num_processes,
             progress=state.is_local_main_process,

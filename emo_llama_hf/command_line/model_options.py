@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import pipeline
 from transformers.utils import logging
 
+from ..chat.open_pipeline import open_pipeline
 from ..chat.pipeline import EmotionChatPipeline
-from ..load_model import first_accelerator, load_model, pipeline_device
 from .options import Base, Device, DeviceMap, Dtype, LoadIn4Bit, LoadIn8Bit, Model
 
 
@@ -37,10 +36,4 @@ class ModelOptions:
         """
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        loading = self.loading
-        if self.device_map is None:
-            loading["device"] = self.device or first_accelerator()
-        model, processor = load_model(self.model, **loading)
-        device = pipeline_device(model)
-        pipe: EmotionChatPipeline = pipeline("emotion-chat", model=model, processor=processor, device=device)
-        return pipe
+        return open_pipeline(self.model, **self.loading)

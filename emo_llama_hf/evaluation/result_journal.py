@@ -40,7 +40,7 @@ class ResultEntry(Answer, total=False):
     attributes: dict[str, str]
 
 
-def changed_settings(folder: Path, settings: dict[str, Any], keep: bool) -> list[str]:
+def changed_settings(folder: Path, settings: dict[str, Any], keep: bool, name: str = SETTINGS_FILE) -> list[str]:
     """
     What a folder's results were begun with otherwise.
 
@@ -48,6 +48,7 @@ def changed_settings(folder: Path, settings: dict[str, Any], keep: bool) -> list
         folder (`Path`)
         settings (`dict`): what results depend on now, as JSON has it.
         keep (`bool`): whether to write them down in a folder that has none.
+        name (`str`, *optional*): of the file that has them.
 
     Returns:
         `list[str]`: names of settings, sorted; none in a folder that has no settings yet.
@@ -55,7 +56,7 @@ def changed_settings(folder: Path, settings: dict[str, Any], keep: bool) -> list
     Raises:
         `InputError`: the file of settings is damaged.
     """
-    file = folder / SETTINGS_FILE
+    file = folder / name
     if not file.exists():
         if keep:
             write_text(file, json.dumps(settings, indent=2) + "\n")

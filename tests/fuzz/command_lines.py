@@ -18,7 +18,7 @@ from pictures import file
 from records import LAYOUTS
 
 import media
-from emo_llama_hf.command_line import model_options
+from emo_llama_hf.chat import open_pipeline
 from emo_llama_hf.command_line.main import main
 from emo_llama_hf.default_model import default_model
 from emo_llama_hf.load_model import load_model
@@ -152,10 +152,10 @@ def warm() -> None:
     """Import what commands import late, and open the default model once for all of them."""
     import_module("emo_llama_hf.training.train")
     opened = load_model(None, device="cpu")
-    load = model_options.load_model
+    load = open_pipeline.load_model
 
     def loaded(model: Any, **settings: Any) -> Any:
         is_default = model is None and {k: v for k, v in settings.items() if v} == {"dtype": "auto", "device": "cpu"}
         return opened if is_default else load(model, **settings)
 
-    model_options.load_model = loaded
+    open_pipeline.load_model = loaded

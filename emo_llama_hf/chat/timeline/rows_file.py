@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from ...input_error import InputError
 from ...missing_package import MissingPackageError
+from ..flat_columns import flat_perceived, perceived_columns, with_labels
 from .row import TimelineRow
 from .timeline import Timeline
 
@@ -78,7 +79,7 @@ def _parquet(path: Path, timeline: Timeline) -> Iterator[Write]:
         raise MissingPackageError(
             "`output` as Parquet needs pyarrow: pip install 'emo_llama_hf[timeline]'."
         ) from error
-    texts = {"emotion", *(f"perceived_{name}" for name in timeline.perceived_names)}
+    texts = {"emotion", *(perceived_columns(name)[0] for name in timeline.perceived_names)}
     types = {"person": pa.int64(), **dict.fromkeys(texts, pa.string())}
     schema = pa.schema([(name, types.get(name, pa.float64())) for name in _columns(timeline)])
     waiting: list[dict[str, Any]] = []
@@ -102,23 +103,11 @@ FORMATS = {".csv": _csv, ".json": _json, ".parquet": _parquet}
 
 
 def _columns(timeline: Timeline) -> list[str]:
-    perceived = [column for name in timeline.perceived_names for column in _perceived_columns(name)]
-    others = ["time", "person", *BOX, "emotion", *perceived]
-    for label in timeline.labels:
-        if label in others:
-            raise InputError(
-                f"`labels` has {label!r}, which is a column of its own: write JSON, or call it otherwise."
-            )
-    return [*others[: len(BOX) + 3], *timeline.labels, *perceived]
-
-
-def _perceived_columns(name: str) -> tuple[str, str]:
-    return f"perceived_{name}", f"perceived_{name}_score"
+    perceived = [column for name in timeline.perceived_names for column in perceived_columns(name)]
+    before = ("time", "person", *BOX, "emotion")
+    return with_labels(before, timeline.labels, perceived, "write JSON, or call it otherwise")
 
 
 def _flat(row: TimelineRow) -> dict[str, Any]:
     flat: dict[str, Any] = {"time": row["time"], "person": row["person"], **row["box"], "emotion": row["emotion"]}
-    flat |= row["scores"]
-    for name, value in row.get("perceived", {}).items():
-        flat |= zip(_perceived_columns(name), (value["label"], value["score"]), strict=True)
-    return flat
+    return flat | row["scores"] | flat_perceived(row.get("perceived", {}))

@@ -1,0 +1,27 @@
+"""The pipeline of any model that `load_model` opens."""
+
+from typing import Any
+
+from transformers import pipeline
+
+from ..load_model import first_accelerator, load_model, pipeline_device
+from .pipeline import EmotionChatPipeline
+
+
+def open_pipeline(model: str | None = None, **loading: Any) -> EmotionChatPipeline:
+    """
+    Open a model to ask it, on the first accelerator where no device is named.
+
+    Args:
+        model (`str`, *optional*): its folder or hub id; the package's own by default.
+        loading (`Any`): what else [`load_model`] takes.
+
+    Raises:
+        `InputError`: see [`load_model`].
+    """
+    if loading.get("device_map") is None:
+        loading["device"] = loading.get("device") or first_accelerator()
+    network, processor = load_model(model, **loading)
+    device = pipeline_device(network)
+    pipe: EmotionChatPipeline = pipeline("emotion-chat", model=network, processor=processor, device=device)
+    return pipe

@@ -135,5 +135,8 @@ setup(
         "protobuf>=5",  # transformers reads `tokenizer.model` with it
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["emo-llama=emo_llama_hf.command_line.main:main"]},
+    entry_points={
+        "console_scripts": ["emo-llama=emo_llama_hf.command_line.main:main"],
+        "vllm.general_plugins": ["emo_llama_hf=emo_llama_hf.vllm_plugin:register"],
+    },
 )

@@ -401,7 +401,8 @@ class EmoLlamaProcessor(ProcessorMixin):
                 raise ValueError(
                     f"Visual {index} has no question: say in `text` or `questions` what is asked about it."
                 )
-        return [""] * len(guides) if self.prompt.question_guide == "none" else guides
+        fixed = {"default": self.prompt.default_question, "none": ""}.get(self.prompt.question_guide)
+        return guides if fixed is None else [fixed] * len(guides)
 
     def _qformer_inputs(self, questions: list[str], return_tensors: str | None) -> dict[str, Any]:
         tokens = self.qformer_tokenizer(
@@ -514,7 +515,10 @@ class EmoLlamaProcessor(ProcessorMixin):
     def _get_num_multimodal_tokens(
         self, image_sizes: Sequence[Sequence[int]] | None = None, **kwargs: Any
     ) -> MultiModalData:
-        """Placeholders of pictures of these sizes (height, width): the same for any size."""
+        """
+        Placeholders of pictures of these sizes (height, width): the same for any size. vLLM, which asks also for
+        `video_sizes`, takes what is not counted for not there: it would give clips tensors of their own.
+        """
         if image_sizes is None:
             return MultiModalData()
         count = len(image_sizes)

@@ -17,8 +17,8 @@ from .prompts import (
 )
 from .setting_checks import check_choice, check_flag, check_mapping, check_number, check_text
 
-QuestionGuide: TypeAlias = Literal["turn", "latest", "none"]
-QUESTION_GUIDES: tuple[QuestionGuide, ...] = ("turn", "latest", "none")
+QuestionGuide: TypeAlias = Literal["turn", "latest", "default", "none"]
+QUESTION_GUIDES: tuple[QuestionGuide, ...] = ("turn", "latest", "default", "none")
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class PromptSettings:
             What begins the assistant's turn. Both stay text where people say them, so in a text that is no chat any
             more, the question that guides a visual lies between the two.
         question_guide (`str`, *optional*, defaults to `"turn"`):
-            `"turn"` (the question of the turn that shows a visual guides it), `"latest"`, or `"none"`: the Q-Former
-            then reads no question, whatever is asked.
+            `"turn"` (the question of the turn that shows a visual guides it), `"latest"`, or one that makes visual
+            tokens the same whatever is asked: `"default"` (`default_question`) or `"none"` (no question).
         default_question (`str`, *optional*, defaults to `"What is the emotion of the person?"`):
-            What guides a visual that a text shows without asking anything.
+            What guides a visual that a text shows without asking anything, or with `question_guide="default"` all.
         closed_question (`str`, *optional*):
             How it is asked which of the labels it is: a text with `{labels}`, and `{kind}` for image or video. By
             default what is asked is left to whoever asks.

@@ -1,5 +1,6 @@
 """The wheel, built once, installed into a folder of its own and imported from there."""
 
+import configparser
 import email
 import importlib
 import os
@@ -228,7 +229,10 @@ def test_nothing_else_in_a_checkout_belongs_to_the_package(name):
         importlib.import_module(f"emo_llama_hf.{name}")
 
 
-def test_console_script_is_declared(wheel):
+def test_entry_points_are_declared(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
-        assert "emo-llama = emo_llama_hf.command_line.main:main" in archive.read(name).decode()
+        declared = configparser.ConfigParser()
+        declared.read_string(archive.read(name).decode())
+    assert declared["console_scripts"]["emo-llama"] == "emo_llama_hf.command_line.main:main"
+    assert list(declared["vllm.general_plugins"].values()) == ["emo_llama_hf.vllm_plugin:register"]

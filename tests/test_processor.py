@@ -247,6 +247,9 @@ def test_a_visual_is_guided_by_its_own_turn_or_the_latest(processor, tiny):
     none = AutoProcessor.from_pretrained(tiny, question_guide="none")
     for given in ({}, {"questions": "why"}):
         assert plain(none(text=text, images=pictures, **given)) == ["", ""]
+    fixed = AutoProcessor.from_pretrained(tiny, question_guide="default", default_question="Who?")
+    for given in ({}, {"questions": "why"}):
+        assert plain(fixed(text=text, images=pictures, **given)) == ["who?", "who?"]
     assert plain(processor(text=text, images=pictures, questions="why")) == ["why", "why"]
     assert plain(processor(text=text, images=pictures, questions=["why", "how"])) == ["why", "how"]
 

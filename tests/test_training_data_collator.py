@@ -66,7 +66,7 @@ class TestLabels:
         assert learned(collator, batch, 0) == ["happy</s>", "< s>Lächeln 😀 USER : x</s>", "sad</s>"]
         assert batch["frame_counts"].tolist() == [1, 2]
 
-    @pytest.mark.parametrize("guide", ["turn", "latest", "none"])
+    @pytest.mark.parametrize("guide", ["turn", "latest", "default", "none"])
     def test_what_guides_a_visual_is_what_inference_takes(self, tiny, guide):
         processor = AutoProcessor.from_pretrained(tiny, question_guide=guide)
         chat = sample(picture(), "ASSISTANT: sad</s>USER: why?", "USER: [SEP] Is she sad? ASSISTANT: no</s>USER: why?")

@@ -108,7 +108,6 @@ setup(
         "emo_llama_hf": [
             "py.typed",
             "default_checkpoint/**/*",
-            "closed_set/*.json",
             "data/labels/*",
             "demo/*.css",
             "demo/*.js",

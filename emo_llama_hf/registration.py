@@ -7,7 +7,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .chat.pipeline import EmotionChatPipeline
+from .chat.pipeline import TASK, EmotionChatPipeline
 from .default_model import default_model
 from .load_model import load_weights
 from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig
@@ -16,8 +16,6 @@ from .modeling.modeling_face_prior import EmoLlamaFacePriorModel
 from .processing.image_processing_emo_llama import EmoLlamaImageProcessor
 from .processing.processing_emo_llama import EmoLlamaProcessor
 from .processing.video_processing_emo_llama import EmoLlamaVideoProcessor
-
-TASK = "emotion-chat"
 
 
 class EmotionChatModel:

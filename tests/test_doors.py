@@ -20,6 +20,7 @@ from emo_llama_hf.model_card import model_card
 from tiny_model import build_tiny
 
 SAMPLES = Path(__file__).parent / "samples"
+PICTURE = str(SAMPLES / "astronaut.png")
 CHAT = [
     {
         "role": "user",
@@ -54,6 +55,22 @@ assert torch.equal(model.lm_head(hidden)[..., :-1], logits[..., :-1])  # the las
 torch.save(logits, sys.argv[3])
 """
 
+# The same for the pipeline, which is saved once more from what came out of the folder.
+ISOLATED_PIPELINE = """
+import json, sys
+sys.modules["emo_llama_hf"] = None
+from transformers import pipeline
+source, picture, output = sys.argv[1:]
+pipe = pipeline("emotion-chat", model=source, trust_remote_code=True)
+for _ in range(2):
+    module = sys.modules[type(pipe).__module__]
+    assert module.__name__.startswith("transformers_modules")
+    assert type(pipe.processor) is module.EmoLlamaProcessor  # one copy of what is read, its limits too
+    print(json.dumps(pipe(picture, max_new_tokens=3)))
+    pipe.save_pretrained(output)
+    pipe = pipeline("emotion-chat", model=output, trust_remote_code=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -69,16 +86,22 @@ def logits(folder):
         return model(**inputs).logits
 
 
-def run_isolated(source: str, output: Path, environment: dict) -> torch.Tensor:
-    """Load `source` in a fresh interpreter that knows nothing of this package, and return its logits."""
+def isolated(program: str, *arguments: str, cwd: Path, environment: dict) -> str:
+    """What a program prints in a fresh interpreter that knows nothing of this package."""
     done = subprocess.run(
-        [sys.executable, "-S", "-c", ISOLATED, source, json.dumps(CHAT), str(output)],
-        cwd=output.parent,
+        [sys.executable, "-S", "-c", program, *arguments],
+        cwd=cwd,
         env={**environment, "PYTHONPATH": sysconfig.get_path("purelib")},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def run_isolated(source: str, output: Path, environment: dict) -> torch.Tensor:
+    """The logits of `source`, loaded where this package is not."""
+    isolated(ISOLATED, source, json.dumps(CHAT), str(output), cwd=output.parent, environment=environment)
     return torch.load(output, weights_only=True)
 
 
@@ -97,6 +120,46 @@ def test_auto_classes(folder):
 def test_folder_loads_without_this_package(folder, logits, tmp_path):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
     torch.testing.assert_close(run_isolated(str(folder), tmp_path / "logits.pt", environment), logits)
+
+
+@pytest.fixture(scope="module")
+def carried(folder, tmp_path_factory):
+    """A folder with the pipeline's code, and what the installed pipeline says of a picture."""
+    pipe = pipeline("emotion-chat", model=str(folder))
+    output = tmp_path_factory.mktemp("carried") / "model"
+    pipe.save_pretrained(output)
+    return output, pipe(PICTURE, max_new_tokens=3)
+
+
+@pytest.mark.parametrize("trust", [None, True])
+def test_a_pipeline_of_a_folder_gives_way_to_the_installed_one(carried, trust):
+    source, said = carried
+    assert "emotion-chat" in json.loads((source / "config.json").read_text())["custom_pipelines"]
+    pipe = pipeline("emotion-chat", model=str(source), trust_remote_code=trust)
+    assert type(pipe) is emo_llama_hf.EmotionChatPipeline
+    assert pipe(PICTURE, max_new_tokens=3) == said
+    assert "custom_pipelines" not in pipe.model.config.to_dict()  # a model saved alone has no pipeline beside it
+
+
+def test_pipeline_works_without_this_package(carried, tmp_path):
+    source, said = carried
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    output = tmp_path / "again"
+    answers = isolated(
+        ISOLATED_PIPELINE, str(source), PICTURE, str(output), cwd=tmp_path, environment=environment
+    ).splitlines()
+    assert [json.loads(answer) for answer in answers] == [json.loads(json.dumps(said))] * 2
+
+
+@pytest.mark.slow
+def test_pipeline_works_from_the_hub_without_this_package(carried, hub, hub_server, tmp_path):
+    source, said = carried
+    pipeline("emotion-chat", model=str(source)).push_to_hub("user/whole")
+    environment = hub_server.environment(tmp_path / "elsewhere")
+    answers = isolated(
+        ISOLATED_PIPELINE, "user/whole", PICTURE, str(tmp_path / "again"), cwd=tmp_path, environment=environment
+    ).splitlines()
+    assert [json.loads(answer) for answer in answers] == [json.loads(json.dumps(said))] * 2
 
 
 def test_hub_round_trip(folder, logits, hub, hub_server, tmp_path):
@@ -119,8 +182,8 @@ def test_hub_round_trip(folder, logits, hub, hub_server, tmp_path):
     pipe = pipeline("emotion-chat", model="user/emo")
     assert pipe.processor.faces.detector is not None
     assert set(pipe(str(SAMPLES / "astronaut.png"), max_new_tokens=2)["scores"]) == set(model.config.emotion_labels)
-    isolated = run_isolated("user/emo", tmp_path / "logits.pt", hub_server.environment(tmp_path / "elsewhere"))
-    torch.testing.assert_close(isolated, logits)
+    alone = run_isolated("user/emo", tmp_path / "logits.pt", hub_server.environment(tmp_path / "elsewhere"))
+    torch.testing.assert_close(alone, logits)
 
 
 def test_any_to_any_pipeline(folder, monkeypatch):

@@ -1,7 +1,10 @@
 """`pipeline("emotion-chat")`: a picture, a clip or a chat in; an answer, the perceived emotion and the faces out."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import GeneratorType
 from typing import Any, TypeVar, cast
 
@@ -9,20 +12,24 @@ import torch
 from jinja2 import TemplateError
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from transformers import Pipeline
+from transformers import Pipeline, ProcessorMixin
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
 from ..chat_message import ChatMessage, VisualKind
 from ..checkpoint_checks import check_fit
-from ..closed_set import check_finite, check_labels, closed_prompt, closed_question, label_scores
+from ..closed_set.label_scores import check_finite, label_scores
+from ..closed_set.label_set import check_labels
+from ..closed_set.question import closed_prompt, closed_question
 from ..input_error import InputError, input_errors
 from ..processing.frame_sampling import frames_at
 from ..processing.media_limits import MediaLimits, current_limits, media_limits
+from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
 from ..processing.setting_checks import check_mapping, shown
 from ..processing.visual import Visual
 from .annotation import annotate_frame
+from .carried_code import carry_code
 from .error_text import error_text
 from .generation_arguments import check_generation_arguments
 from .questions import as_turns, check_question, fetched, read_input, visual_sources
@@ -30,6 +37,8 @@ from .result import EmotionResult, ErrorResult, ResultFace, ResultFrame, as_dict
 from .rows import rows_of
 from .subject import Subject
 from .timeline.timeline import Timeline
+
+TASK = "emotion-chat"
 
 Value = TypeVar("Value")
 
@@ -58,9 +67,34 @@ class EmotionChatPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         if self.processor is None:
             raise InputError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
+        vars(self.model.config).pop("custom_pipelines", None)  # it says where this class was found
+        if type(self.processor).__name__ == EmoLlamaProcessor.__name__:
+            self.processor = _of_this_code(self.processor)
         check_fit(self.model, self.processor)
         if self.processor.faces.detector is not None:
             self.processor.faces.detector.to(self.device)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """
+        Save model and processor with all code, this pipeline's too: where this package is not installed,
+        `pipeline("emotion-chat", model=save_directory, trust_remote_code=True)` opens them. `push_to_hub` does so on
+        the hub.
+
+        Args:
+            save_directory (`str` or `os.PathLike`): a folder; it is made where there is none.
+            kwargs: of the model's and the processor's `save_pretrained`.
+        """
+        Path(save_directory).mkdir(parents=True, exist_ok=True)
+        where = f"{__name__.rpartition('.')[-1]}.{type(self).__name__}"
+        self.model.config.custom_pipelines = {
+            TASK: {"impl": where, "pt": ["AutoModelForImageTextToText"], "type": "multimodal"}
+        }
+        try:
+            self.model.save_pretrained(save_directory, **kwargs)
+        finally:
+            del self.model.config.custom_pipelines
+        self.processor.save_pretrained(save_directory, **kwargs)
+        carry_code(__name__, Path(save_directory))
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """
@@ -520,6 +554,15 @@ class EmotionChatPipeline(Pipeline):
             return annotate_frame(visual.frames[0], cast(list[ResultFace], faces), caption)
         seen = zip(visual.frames, cast(list[ResultFrame], faces), strict=True)
         return [annotate_frame(frame, at["faces"], caption) for frame, at in seen]
+
+
+def _of_this_code(processor: ProcessorMixin) -> EmoLlamaProcessor:
+    """A processor whose modules are those that are imported here: of a folder, transformers copies each class's."""
+    if isinstance(processor, EmoLlamaProcessor):
+        return processor
+    with TemporaryDirectory() as folder:
+        processor.save_pretrained(folder)
+        return cast(EmoLlamaProcessor, EmoLlamaProcessor.from_pretrained(folder, trust_remote_code=True))
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -5,17 +5,17 @@ from .label_set import check_labels
 from .question import (
     Preset,
     asked_labels,
-    category_questions,
     closed_message,
     closed_prompt,
     closed_question,
     preset,
 )
+from .question_texts import CATEGORY_QUESTIONS
 
 __all__ = [
+    "CATEGORY_QUESTIONS",
     "Preset",
     "asked_labels",
-    "category_questions",
     "check_finite",
     "check_labels",
     "closed_message",

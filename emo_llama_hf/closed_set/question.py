@@ -1,17 +1,14 @@
 """The closed question, which of the labels it is, as text, as a chat message and as a prompt."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from ..chat_message import ChatMessage, VisualKind
 from ..input_error import InputError
 from ..processing.processing_emo_llama import EmoLlamaProcessor
-
-QUESTIONS_FILE = Path(__file__).with_name("questions.json")
+from .question_texts import CATEGORY_QUESTIONS, PRESETS
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,12 @@ class Preset:
 @cache
 def presets() -> dict[str, Preset]:
     """Every [`Preset`] by its name; `"paper"` is that of EMO-LLaMA's instruction data."""
-    found = json.loads(QUESTIONS_FILE.read_text("utf-8"))["presets"]
-    return {name: Preset(**values) for name, values in found.items()}
+    return {name: Preset(**values) for name, values in PRESETS.items()}
 
 
 def preset(name: str) -> Preset:
     """
-    A [`Preset`] of `questions.json`.
+    A [`Preset`] of `question_texts.py`.
 
     Args:
         name (`str`)
@@ -62,12 +58,6 @@ def preset(name: str) -> Preset:
     return presets()[name]
 
 
-@cache
-def category_questions() -> tuple[str, ...]:
-    """Every phrasing of the closed question, with `{labels}` and maybe `{kind}` in it; the first is what is asked."""
-    return tuple(json.loads(QUESTIONS_FILE.read_text("utf-8"))["questions"])
-
-
 def closed_question(kind: VisualKind, labels: Sequence[str], phrasing: str | None = None) -> str:
     """
     The question which of the labels it is.
@@ -76,9 +66,9 @@ def closed_question(kind: VisualKind, labels: Sequence[str], phrasing: str | Non
         kind (`str`): `"image"` or `"video"`.
         labels (`Sequence[str]`): the label set.
         phrasing (`str`, *optional*):
-            A processor's `prompt.closed_question`, or one of [`category_questions`]; by default their first.
+            A processor's `prompt.closed_question`, or one of `CATEGORY_QUESTIONS`; by default their first.
     """
-    phrasing = category_questions()[0] if phrasing is None else phrasing
+    phrasing = CATEGORY_QUESTIONS[0] if phrasing is None else phrasing
     # Not `str.format`: a phrasing or a label of somebody's may have other braces.
     return phrasing.replace("{kind}", kind).replace("{labels}", ", ".join(labels))
 

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from ..chat_message import VisualKind
-from ..closed_set.question import category_questions, closed_question
+from ..closed_set import CATEGORY_QUESTIONS, closed_question
 from ..data.record import Record
 from ..input_error import InputError
 from ..seeds import seed_of
@@ -18,7 +18,7 @@ class CategoryQuestions:
         per_record (`int`, *optional*, defaults to 1): how many instructions about one record.
         questions (`list[str]`, *optional*):
             Phrasings with `{labels}` and, if they like, `{kind}` (image or video); by default those of
-            [`category_questions`], the first of which the pipeline asks.
+            `CATEGORY_QUESTIONS`, the first of which the pipeline asks.
 
     Raises:
         `InputError`: no question, or one without `{labels}`.
@@ -28,7 +28,7 @@ class CategoryQuestions:
         if per_record < 1:
             raise InputError(f"`per_record` must be at least 1, got {per_record}.")
         self.per_record = per_record
-        self.questions = list(category_questions() if questions is None else questions)
+        self.questions = list(CATEGORY_QUESTIONS if questions is None else questions)
         if not self.questions:
             raise InputError("`questions` is empty: give at least one phrasing.")
         for question in self.questions:

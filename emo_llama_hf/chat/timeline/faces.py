@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from PIL import Image
 
-from ...closed_set import closed_prompt, closed_question
+from ...closed_set.question import closed_prompt, closed_question
 from ...processing.face_detection import Face
 from ...processing.visual import Visual
 from ..result import PerceivedAttribute, as_dicts

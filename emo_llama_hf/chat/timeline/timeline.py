@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from ...closed_set import check_labels
+from ...closed_set.label_set import check_labels
 from ...input_error import InputError, input_errors
 from ...processing.frame_sampling import ON_ERROR, OnError
 from ...processing.media_limits import MediaLimits, current_limits, media_limits

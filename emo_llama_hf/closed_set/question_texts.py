@@ -1,6 +1,8 @@
-{
-  "note": "{kind} is image or video, {labels} the label set. The first is what is asked unless the processor's `prompt` says otherwise; `presets` are others' ways to ask, with their label sets: of a data set by its layout's name, of all others under `*`.",
-  "questions": [
+"""How the closed question is asked, as data: `{kind}` is image or video, `{labels}` the label set."""
+
+from typing import Any
+
+CATEGORY_QUESTIONS = (
     "What is the emotion of the person in the {kind}? Answer with one of these words: {labels}.",
     "Which emotion does the face in the {kind} show? Choose from: {labels}.",
     "Look at the person in this {kind}. Which of the following describes how they seem to feel: {labels}?",
@@ -20,36 +22,33 @@
     "Observe the eyes, brows and mouth in the {kind}. Which of {labels} do they suggest?",
     "Tell me which emotion you perceive in the {kind}: {labels}.",
     "Select the emotion that the face in this {kind} expresses most clearly: {labels}.",
-    "Emotion recognition: {labels}. Which one applies to the person in the {kind}?"
-  ],
-  "presets": {
+    "Emotion recognition: {labels}. Which one applies to the person in the {kind}?",
+)
+"""The first is what is asked unless the processor's `prompt` says otherwise."""
+
+PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
-      "source": "EMO-LLaMA's instruction data, as its authors' examples show it; the braces are theirs",
-      "question": "What is the facial expression of the person in the {kind}? Choose one from the following options: {{labels}}.",
-      "label_sets": {
-        "*": [
-          "surprise",
-          "fear",
-          "disgust",
-          "happiness",
-          "sadness",
-          "anger",
-          "neutral"
-        ],
-        "mafw": [
-          "anger",
-          "disgust",
-          "fear",
-          "happiness",
-          "neutral",
-          "sadness",
-          "surprise",
-          "contempt",
-          "anxiety",
-          "helplessness",
-          "disappointment"
-        ]
-      }
-    }
-  }
+        "source": "EMO-LLaMA's instruction data, as its authors' examples show it; the braces are theirs",
+        "question": (
+            "What is the facial expression of the person in the {kind}? "
+            "Choose one from the following options: {{labels}}."
+        ),
+        "label_sets": {
+            "*": ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"],
+            "mafw": [
+                "anger",
+                "disgust",
+                "fear",
+                "happiness",
+                "neutral",
+                "sadness",
+                "surprise",
+                "contempt",
+                "anxiety",
+                "helplessness",
+                "disappointment",
+            ],
+        },
+    },
 }
+"""Others' ways to ask, with their label sets: of a data set by its layout's name, of all others under `*`."""

@@ -93,9 +93,11 @@ def _not_installed(pipelines: Any) -> dict[str, Any]:
     The pipelines, of those whose code lies beside the model, whose tasks nobody has registered: transformers would
     take the folder's before the installed one.
     """
+    check_mapping("custom_pipelines", pipelines)
+    if not pipelines:
+        return {}
     from transformers.pipelines import PIPELINE_REGISTRY  # takes long to import, and few folders carry a pipeline
 
-    check_mapping("custom_pipelines", pipelines)
     return {task: found for task, found in pipelines.items() if task not in PIPELINE_REGISTRY.supported_tasks}
 
 
@@ -281,8 +283,8 @@ class EmoLlamaConfig(PreTrainedConfig):
             self.text_config.vocab_size = image_token_id + 1
         check_unknown(type(self), kwargs)
         kwargs.setdefault("auto_map", dict(AUTO_MAP))
-        if "custom_pipelines" in kwargs:
-            kwargs["custom_pipelines"] = _not_installed(kwargs["custom_pipelines"])
+        if pipelines := _not_installed(kwargs.pop("custom_pipelines", {})):
+            kwargs["custom_pipelines"] = pipelines
         with refused(self.model_type):
             super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
         check_base_settings(self)

@@ -61,14 +61,14 @@ import json, sys
 sys.modules["emo_llama_hf"] = None
 from transformers import pipeline
 source, picture, output = sys.argv[1:]
-pipe = pipeline("emotion-chat", model=source, trust_remote_code=True)
-for _ in range(2):
+for folder in (source, output):
+    pipe = pipeline("emotion-chat", model=folder, trust_remote_code=True)
     module = sys.modules[type(pipe).__module__]
     assert module.__name__.startswith("transformers_modules")
     assert type(pipe.processor) is module.EmoLlamaProcessor  # one copy of what is read, its limits too
     print(json.dumps(pipe(picture, max_new_tokens=3)))
-    pipe.save_pretrained(output)
-    pipe = pipeline("emotion-chat", model=output, trust_remote_code=True)
+    if folder != output:
+        pipe.save_pretrained(output)
 """
 
 

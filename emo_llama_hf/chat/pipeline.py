@@ -560,6 +560,7 @@ def _of_this_code(processor: ProcessorMixin) -> EmoLlamaProcessor:
     """A processor whose modules are those that are imported here: of a folder, transformers copies each class's."""
     if isinstance(processor, EmoLlamaProcessor):
         return processor
+    EmoLlamaProcessor.register_for_auto_class()  # its code is to be saved with it, as `processor`'s was
     with TemporaryDirectory() as folder:
         processor.save_pretrained(folder)
         return cast(EmoLlamaProcessor, EmoLlamaProcessor.from_pretrained(folder, trust_remote_code=True))

@@ -62,14 +62,14 @@ class EmotionChatPipeline(Pipeline):
     _load_image_processor = False
     _load_feature_extractor = False
     _load_tokenizer = False
+    processor: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.processor is None:
             raise InputError("`processor` is missing: pass an EmoLlamaProcessor, or a model id that has one.")
         vars(self.model.config).pop("custom_pipelines", None)  # it says where this class was found
-        if type(self.processor).__name__ == EmoLlamaProcessor.__name__:
-            self.processor = _of_this_code(self.processor)
+        self.processor = _of_this_code(self.processor)
         check_fit(self.model, self.processor)
         if self.processor.faces.detector is not None:
             self.processor.faces.detector.to(self.device)
@@ -556,14 +556,16 @@ class EmotionChatPipeline(Pipeline):
         return [annotate_frame(frame, at["faces"], caption) for frame, at in seen]
 
 
-def _of_this_code(processor: ProcessorMixin) -> EmoLlamaProcessor:
+def _of_this_code(processor: ProcessorMixin) -> ProcessorMixin:
     """A processor whose modules are those that are imported here: of a folder, transformers copies each class's."""
-    if isinstance(processor, EmoLlamaProcessor):
+    kind, this = type(processor), EmoLlamaProcessor
+    # Of a hub repository it copies them once, but makes a class anew that was imported before it asks for it.
+    if kind.__name__ != this.__name__ or kind.__module__ == this.__module__:
         return processor
     EmoLlamaProcessor.register_for_auto_class()  # its code is to be saved with it, as `processor`'s was
     with TemporaryDirectory() as folder:
         processor.save_pretrained(folder)
-        return cast(EmoLlamaProcessor, EmoLlamaProcessor.from_pretrained(folder, trust_remote_code=True))
+        return cast(ProcessorMixin, EmoLlamaProcessor.from_pretrained(folder, trust_remote_code=True))
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:

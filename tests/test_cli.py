@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from emo_llama_hf.command_line import main as cli
+import emo_llama_command as cli
 from emo_llama_hf.command_line.analyze import _save_annotated
 from emo_llama_hf.command_line.model_options import ModelOptions
 from emo_llama_hf.only_writer import only_writer

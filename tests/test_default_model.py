@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
+import emo_llama_command as cli
 from emo_llama_hf import (
     EmoLlamaForConditionalGeneration,
     EmoLlamaModel,
@@ -17,7 +18,6 @@ from emo_llama_hf import (
     default_model,
     load_model,
 )
-from emo_llama_hf.command_line import main as cli
 from emotion_samples import EMOTIONS, face_folders
 from test_doors import CHAT, SAMPLES, run_isolated
 

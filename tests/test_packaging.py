@@ -72,8 +72,11 @@ def names(wheel):
         return archive.namelist()
 
 
-def test_wheel_holds_one_top_level_package(names):
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"emo_llama_hf"}
+def test_wheel_holds_one_package_and_its_command(names):
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
+        "emo_llama_hf",
+        "emo_llama_command.py",
+    }
 
 
 def test_wheel_holds_every_file(installed):
@@ -203,7 +206,7 @@ def test_imports_in_the_root_of_a_checkout(installed, path):
 
 def test_importing_takes_no_longer_than_transformers_models():
     """PEFT, which brings bitsandbytes, took as long as all the rest; the other packages come when they are used."""
-    code = "import sys, emo_llama_hf.command_line.main; print(*sys.modules)"
+    code = "import sys, emo_llama_command as cli; [cli.load(name) for name in cli.COMMANDS]; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     late = {
@@ -231,4 +234,4 @@ def test_nothing_else_in_a_checkout_belongs_to_the_package(name):
 def test_console_script_is_declared(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
-        assert "emo-llama = emo_llama_hf.command_line.main:main" in archive.read(name).decode()
+        assert "emo-llama = emo_llama_command:main" in archive.read(name).decode()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from peft import PeftModel
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.load_model import load_model
 from emo_llama_hf.training import EmoLlamaTrainingArguments, TuningArguments

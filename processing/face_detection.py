@@ -52,6 +52,9 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
     Args:
         min_face_size (`float`, *optional*, defaults to 20):
             Side in pixels of the smallest face looked for, at least 6: pictures are enlarged for those below 12.
+        min_face_fraction (`float`, *optional*, defaults to 0):
+            Its side as a part of the picture's shorter side, 0 to 1: a picture in which that is more than
+            `min_face_size` is looked at smaller, which takes time in proportion to the faces that are looked for.
         thresholds (`Sequence[float]`, *optional*, defaults to `(0.6, 0.7, 0.7)`):
             Least probability of a face after P-Net, R-Net and O-Net, each 0 to 1.
         pyramid_factor (`float`, *optional*, defaults to 0.709):
@@ -73,6 +76,7 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
     def __init__(
         self,
         min_face_size: float = 20,
+        min_face_fraction: float = 0,
         thresholds: Sequence[float] = (0.6, 0.7, 0.7),
         pyramid_factor: float = 0.709,
         nms_thresholds: Sequence[float] = (0.5, 0.7, 0.7, 0.7),
@@ -81,12 +85,14 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
         **kwargs: Any,
     ) -> None:
         check_number("min_face_size", min_face_size, WINDOW / 2, MOST)
+        check_number("min_face_fraction", min_face_fraction, 0, 1)
         check_numbers("thresholds", thresholds, 3, 0, 1)
         check_number("pyramid_factor", pyramid_factor, *PYRAMID_FACTORS)
         check_numbers("nms_thresholds", nms_thresholds, 4, 0, 1)
         check_integer("batch_size", batch_size, 1, MOST)
         check_integer("crop_batch_size", crop_batch_size, 1, MOST)
         self.min_face_size = min_face_size
+        self.min_face_fraction = min_face_fraction
         self.thresholds = list(thresholds)
         self.pyramid_factor = pyramid_factor
         self.nms_thresholds = list(nms_thresholds)
@@ -131,7 +137,8 @@ class EmoLlamaFaceDetector(PreTrainedModel):
 
         Pictures of one size are looked at together, at most `config.batch_size` at a time; each gives what it gives
         alone, but for rounding. A picture with a side below `config.min_face_size` has no faces; one of more than 16
-        million pixels is scaled down to these, so that the smallest face looked for is larger.
+        million pixels is scaled down to these, so that the smallest face looked for is larger, and so is one for
+        `config.min_face_fraction`.
 
         Args:
             images (`Sequence[PIL.Image.Image]`): pictures of mode RGB, each of any size.
@@ -145,7 +152,7 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         """
         _check_images(images)
         same_size = defaultdict(list)
-        pictures = [_scaled_down(image) for image in images]
+        pictures = [self._scaled_down(image) for image in images]
         for index, picture in enumerate(pictures):
             same_size[picture.size].append(index)
         faces: list[list[Face]] = [[] for _ in images]
@@ -169,6 +176,17 @@ class EmoLlamaFaceDetector(PreTrainedModel):
                         faces[index] = _largest_first(found)
         return faces
 
+    def _scaled_down(self, image: Image.Image) -> Image.Image:
+        """The picture, or a smaller one in which the faces that are looked for are large enough."""
+        config = self.config
+        scales = [1.0, math.sqrt(LARGEST_PICTURE / (image.width * image.height))]
+        if config.min_face_fraction:
+            scales.append(config.min_face_size / (config.min_face_fraction * min(image.size)))
+        if (scale := min(scales)) == 1:
+            return image
+        size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
+        return image.resize(size, Image.Resampling.BOX)
+
 
 def _check_images(images: Sequence[Image.Image]) -> None:
     if isinstance(images, Image.Image) or not isinstance(images, Sequence):
@@ -180,14 +198,6 @@ def _check_images(images: Sequence[Image.Image]) -> None:
             raise TypeError(f"`images[{index}]` must be a PIL image, got {type(image).__name__}.")
         if image.mode != "RGB":
             raise ValueError(f"`images[{index}]` has mode {image.mode!r}, not 'RGB': convert it with .convert('RGB').")
-
-
-def _scaled_down(image: Image.Image) -> Image.Image:
-    """The picture, or a smaller one of no more than `LARGEST_PICTURE` pixels, each side one at least."""
-    if image.width * image.height <= LARGEST_PICTURE:
-        return image
-    scale = math.sqrt(LARGEST_PICTURE / (image.width * image.height))
-    return image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))), Image.Resampling.BOX)
 
 
 def _largest_first(found: Detections) -> list[Face]:

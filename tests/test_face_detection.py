@@ -212,6 +212,8 @@ def test_images_of_a_wrong_type_are_named(detector):
     [
         ("min_face_size", 0),
         ("min_face_size", float("nan")),
+        ("min_face_fraction", -0.1),
+        ("min_face_fraction", 1.5),
         ("thresholds", (0.6, 0.7)),
         ("thresholds", (0.6, 0.7, 1.1)),
         ("pyramid_factor", 1.0),

@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from torch._tensor_str import printoptions
 
 from common import load_common
 from emo_llama_hf import (
@@ -34,13 +35,15 @@ VISUAL_INPUTS = (
 def as_transformers_own():
     """
     The tests look up what a class is for in the lists of transformers' own models, and draw tokens of the whole
-    vocabulary, the last of which stands for what a text does not show.
+    vocabulary, the last of which stands for what a text does not show. And they write every weight into a message,
+    whether it is needed or not.
     """
     draw, whole = common.ids_tensor, EmoLlamaModelTester.vocab_size + 1
     with (
         patch.object(common, "ids_tensor", lambda shape, size, **kw: draw(shape, size - (size == whole), **kw)),
         patch.dict(common.MODEL_MAPPING_NAMES, emo_llama="EmoLlamaModel"),
         patch.dict(common.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, emo_llama="EmoLlamaForConditionalGeneration"),
+        printoptions(threshold=0, edgeitems=0),
     ):
         yield
 

@@ -24,6 +24,9 @@ from .setting_checks import (
 )
 
 PYRAMID_FACTORS = (0.05, 0.95)  # closer to 1, the levels of the pyramid are without number
+SMALLEST_FACE = (
+    0.02  # `min_face_fraction` of the detectors made here: none above a fortieth of the shorter side is lost
+)
 LARGEST_PICTURE = 2**24  # pixels looked at together; P-Net takes 1.4 GB and 5 s of a core for them
 
 

@@ -5,7 +5,6 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from torch._tensor_str import printoptions
 
 from common import load_common
 from emo_llama_hf import (
@@ -43,9 +42,10 @@ def as_transformers_own():
         patch.object(common, "ids_tensor", lambda shape, size, **kw: draw(shape, size - (size == whole), **kw)),
         patch.dict(common.MODEL_MAPPING_NAMES, emo_llama="EmoLlamaModel"),
         patch.dict(common.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, emo_llama="EmoLlamaForConditionalGeneration"),
-        printoptions(threshold=0, edgeitems=0),
     ):
+        torch.set_printoptions(threshold=0, edgeitems=0)
         yield
+        torch.set_printoptions(profile="default")
 
 
 class EmoLlamaModelTester:

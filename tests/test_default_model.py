@@ -185,7 +185,8 @@ def test_an_adapter_goes_through_every_command(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "run" / "adapter_config.json").is_file()
     base, processor = load_model()
     adapted = PeftModel.from_pretrained(base, run)
-    expected = pipeline("emotion-chat", model=adapted.get_base_model(), processor=processor)(ASTRONAUT, max_new_tokens=8)
+    adapted_pipe = pipeline("emotion-chat", model=adapted.get_base_model(), processor=processor)
+    expected = adapted_pipe(ASTRONAUT, max_new_tokens=8)
     assert expected["scores"] != pytest.approx(pipeline("emotion-chat")(ASTRONAUT)["scores"], abs=1e-3)
     assert pipeline("emotion-chat", model=run)(ASTRONAUT)["scores"] == pytest.approx(expected["scores"], abs=1e-4)
 

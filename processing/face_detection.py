@@ -181,11 +181,10 @@ class EmoLlamaFaceDetector(PreTrainedModel):
 
     def _scaled_down(self, image: Image.Image) -> Image.Image:
         """The picture, or a smaller one in which the faces that are looked for are large enough."""
-        config = self.config
-        scales = [1.0, math.sqrt(LARGEST_PICTURE / (image.width * image.height))]
-        if config.min_face_fraction:
-            scales.append(config.min_face_size / (config.min_face_fraction * min(image.size)))
-        if (scale := min(scales)) == 1:
+        longest = math.sqrt(LARGEST_PICTURE / max(image.width * image.height, 1))
+        smallest = self.config.min_face_fraction * min(image.size)
+        scale = min(1, longest, self.config.min_face_size / smallest if smallest else 1)
+        if scale == 1:
             return image
         size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
         return image.resize(size, Image.Resampling.BOX)

@@ -103,6 +103,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=packages,
+    py_modules=["emo_llama_command"],
     package_dir=package_dir,
     package_data={
         "emo_llama_hf": [
@@ -135,7 +136,7 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": ["emo-llama=emo_llama_hf.command_line.main:main"],
+        "console_scripts": ["emo-llama=emo_llama_command:main"],
         "vllm.general_plugins": ["emo_llama_hf=emo_llama_hf.vllm_plugin:register"],
     },
 )

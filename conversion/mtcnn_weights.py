@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import Tensor
 from transformers.utils import logging
 
-from ..processing.face_detection import EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
+from ..processing.face_detection import SMALLEST_FACE, EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
 from .checkpoint_files import read_checkpoint
 from .conversion_error import ConversionError
 from .output_folder import new_folder
@@ -109,7 +109,7 @@ def read_mtcnn(source: str | Path) -> Mtcnn:
 
 
 def _detector(folder: Path) -> EmoLlamaFaceDetector:
-    detector = EmoLlamaFaceDetector(EmoLlamaFaceDetectorConfig())
+    detector = EmoLlamaFaceDetector(EmoLlamaFaceDetectorConfig(min_face_fraction=SMALLEST_FACE))
     target = detector.state_dict()
     tensors: dict[str, Tensor] = {}
     for net, layers in LAYERS.items():

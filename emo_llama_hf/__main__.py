@@ -2,6 +2,6 @@
 
 import sys
 
-from .command_line.main import main
+from emo_llama_command import main
 
 sys.exit(main())

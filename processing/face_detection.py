@@ -24,6 +24,9 @@ from .setting_checks import (
 )
 
 PYRAMID_FACTORS = (0.05, 0.95)  # closer to 1, the levels of the pyramid are without number
+SMALLEST_FACE = (
+    0.02  # `min_face_fraction` of the detectors made here: none above a fortieth of the shorter side is lost
+)
 LARGEST_PICTURE = 2**24  # pixels looked at together; P-Net takes 1.4 GB and 5 s of a core for them
 
 
@@ -52,6 +55,9 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
     Args:
         min_face_size (`float`, *optional*, defaults to 20):
             Side in pixels of the smallest face looked for, at least 6: pictures are enlarged for those below 12.
+        min_face_fraction (`float`, *optional*, defaults to 0):
+            Its side as a part of the picture's shorter side, 0 to 1: a picture in which that is more than
+            `min_face_size` is looked at smaller, which takes time in proportion to the faces that are looked for.
         thresholds (`Sequence[float]`, *optional*, defaults to `(0.6, 0.7, 0.7)`):
             Least probability of a face after P-Net, R-Net and O-Net, each 0 to 1.
         pyramid_factor (`float`, *optional*, defaults to 0.709):
@@ -73,6 +79,7 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
     def __init__(
         self,
         min_face_size: float = 20,
+        min_face_fraction: float = 0,
         thresholds: Sequence[float] = (0.6, 0.7, 0.7),
         pyramid_factor: float = 0.709,
         nms_thresholds: Sequence[float] = (0.5, 0.7, 0.7, 0.7),
@@ -81,12 +88,14 @@ class EmoLlamaFaceDetectorConfig(PreTrainedConfig):
         **kwargs: Any,
     ) -> None:
         check_number("min_face_size", min_face_size, WINDOW / 2, MOST)
+        check_number("min_face_fraction", min_face_fraction, 0, 1)
         check_numbers("thresholds", thresholds, 3, 0, 1)
         check_number("pyramid_factor", pyramid_factor, *PYRAMID_FACTORS)
         check_numbers("nms_thresholds", nms_thresholds, 4, 0, 1)
         check_integer("batch_size", batch_size, 1, MOST)
         check_integer("crop_batch_size", crop_batch_size, 1, MOST)
         self.min_face_size = min_face_size
+        self.min_face_fraction = min_face_fraction
         self.thresholds = list(thresholds)
         self.pyramid_factor = pyramid_factor
         self.nms_thresholds = list(nms_thresholds)
@@ -131,7 +140,8 @@ class EmoLlamaFaceDetector(PreTrainedModel):
 
         Pictures of one size are looked at together, at most `config.batch_size` at a time; each gives what it gives
         alone, but for rounding. A picture with a side below `config.min_face_size` has no faces; one of more than 16
-        million pixels is scaled down to these, so that the smallest face looked for is larger.
+        million pixels is scaled down to these, so that the smallest face looked for is larger, and so is one for
+        `config.min_face_fraction`.
 
         Args:
             images (`Sequence[PIL.Image.Image]`): pictures of mode RGB, each of any size.
@@ -145,7 +155,7 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         """
         _check_images(images)
         same_size = defaultdict(list)
-        pictures = [_scaled_down(image) for image in images]
+        pictures = [self._scaled_down(image) for image in images]
         for index, picture in enumerate(pictures):
             same_size[picture.size].append(index)
         faces: list[list[Face]] = [[] for _ in images]
@@ -169,6 +179,16 @@ class EmoLlamaFaceDetector(PreTrainedModel):
                         faces[index] = _largest_first(found)
         return faces
 
+    def _scaled_down(self, image: Image.Image) -> Image.Image:
+        """The picture, or a smaller one in which the faces that are looked for are large enough."""
+        longest = math.sqrt(LARGEST_PICTURE / max(image.width * image.height, 1))
+        smallest = self.config.min_face_fraction * min(image.size)
+        scale = min(1, longest, self.config.min_face_size / smallest if smallest else 1)
+        if scale == 1:
+            return image
+        size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
+        return image.resize(size, Image.Resampling.BOX)
+
 
 def _check_images(images: Sequence[Image.Image]) -> None:
     if isinstance(images, Image.Image) or not isinstance(images, Sequence):
@@ -180,14 +200,6 @@ def _check_images(images: Sequence[Image.Image]) -> None:
             raise TypeError(f"`images[{index}]` must be a PIL image, got {type(image).__name__}.")
         if image.mode != "RGB":
             raise ValueError(f"`images[{index}]` has mode {image.mode!r}, not 'RGB': convert it with .convert('RGB').")
-
-
-def _scaled_down(image: Image.Image) -> Image.Image:
-    """The picture, or a smaller one of no more than `LARGEST_PICTURE` pixels, each side one at least."""
-    if image.width * image.height <= LARGEST_PICTURE:
-        return image
-    scale = math.sqrt(LARGEST_PICTURE / (image.width * image.height))
-    return image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))), Image.Resampling.BOX)
 
 
 def _largest_first(found: Detections) -> list[Face]:

@@ -9,12 +9,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import emo_llama_command
+
 # Forked from a server that has imported everything and computed nothing: a run starts at once, and nothing of pytest's
 # threads comes along.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["emo_llama_hf.command_line.main", "emo_llama_hf.training.train", "matplotlib.backends.backend_agg"]
-)
+COMMANDS = [f"emo_llama_hf.command_line.{name.replace('-', '_')}" for name in emo_llama_command.COMMANDS]
+CONTEXT.set_forkserver_preload([*COMMANDS, "emo_llama_hf.training.train", "matplotlib.backends.backend_agg"])
 
 # What Python tells an audit hook before it changes a file or folder, whose path comes first.
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod"}
@@ -76,7 +77,7 @@ def _work(
 ) -> None:
     import torch
 
-    from emo_llama_hf.command_line.main import main
+    from emo_llama_command import main
 
     torch.set_num_threads(1)
     for number, name in enumerate(("out", "err", "moments"), 1):

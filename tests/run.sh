@@ -23,7 +23,8 @@ tree=$root/.mypy_cache/tree
 rm -rf "$tree"
 mkdir -p "$tree/emo_llama_hf"
 ln -s "$root"/emo_llama_hf/* "$root"/{modeling,processing,conversion} "$tree/emo_llama_hf/"
-(cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$root/.mypy_cache" -p emo_llama_hf) |
+ln -s "$root/emo_llama_command.py" "$tree/"
+(cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$root/.mypy_cache" -p emo_llama_hf -m emo_llama_command) |
     sed -E 's#^emo_llama_hf/(modeling|processing|conversion)/#\1/#'
 
 # The same tree for what may import what.

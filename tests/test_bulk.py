@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from transformers import pipeline
 
+from emo_llama_command import main
 from emo_llama_hf.bulk import annotate
 from emo_llama_hf.bulk.answer_rows import AnswerRows
 from emo_llama_hf.bulk.parts import Parts
 from emo_llama_hf.bulk.sources import count, items
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.input_error import InputError
 from media import clip, numbered
 

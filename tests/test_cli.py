@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from emo_llama_hf.command_line import main as cli
+import emo_llama_command as cli
 from emo_llama_hf.command_line.analyze import _save_annotated
 from emo_llama_hf.command_line.model_options import ModelOptions
 from emo_llama_hf.only_writer import only_writer
@@ -142,8 +142,9 @@ def test_folders_and_patterns(run, tmp_path, video):
 
 
 def test_a_result_file_is_whole_or_as_it_was(run, tmp_path, monkeypatch):
-    out = tmp_path / "out.jsonl"
+    out = tmp_path / "out[1].jsonl"
     out.write_text("before")
+    (tmp_path / ".out[1].jsonl.0a1b2c3d.part").write_text("of a process that was killed")
 
     def interrupt(*args, **kwargs):
         yield {"error": "the first"}
@@ -152,7 +153,7 @@ def test_a_result_file_is_whole_or_as_it_was(run, tmp_path, monkeypatch):
     monkeypatch.setattr("emo_llama_hf.chat.pipeline.EmotionChatPipeline.__call__", interrupt)
     code, lines, _ = run("analyze", ASTRONAUT, COFFEE, "--output", str(out))
     assert (code, lines, out.read_text()) == (130, [], "before")
-    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 @pytest.mark.parametrize(("options", "frames"), [(["--num-frames", "3"], 3), (["--fps", "5"], None)])

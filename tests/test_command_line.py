@@ -1,14 +1,14 @@
 """What holds for all commands: one dialect, one place for errors, completion."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 import typer
 from typer.core import TyperCommand
-from typer.main import get_command
 
-from emo_llama_hf.command_line import main as cli
-from emo_llama_hf.command_line.command import Run
+import emo_llama_command as cli
 from emo_llama_hf.command_line.model_options import ModelOptions
 from emo_llama_hf.command_line.train import OURS, REST, _parser
 from emo_llama_hf.input_error import InputError
@@ -16,7 +16,7 @@ from emo_llama_hf.missing_package import MissingPackageError
 from emo_llama_hf.processing.media_source import UnreadableMediaError
 from emo_llama_hf.writers import WriterError
 
-COMMANDS: dict[str, TyperCommand] = get_command(cli.app).commands
+COMMANDS: dict[str, TyperCommand] = {name: cli.load(name) for name in cli.COMMANDS}
 # What the same option may rightly have another value of: one picture after another is how a person reads answers.
 OTHER_DEFAULTS = {"batch_size", "port", "temperature"}
 # `plan` counts lora, qlora or full, `train` learns supervised or by grpo; `analyze` need not have a file to write.
@@ -44,13 +44,23 @@ def test_the_commands():
         "merge",
         "convert",
     ]
-    assert all(command.help for command in COMMANDS.values())
+    for name, command in COMMANDS.items():
+        assert inspect.cleandoc(command.help).startswith(cli.COMMANDS[name]), name
+
+
+def test_the_overview_takes_no_model_library():
+    """Torch and transformers take seconds to import: help and the completion of a command's name come without."""
+    code = "import sys, emo_llama_command as cli; cli.main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(words in " ".join(done.stdout.split()) for entry in cli.COMMANDS.items() for words in entry)
+    assert not {"torch", "transformers", "emo_llama_hf"} & set(done.stderr.split())
+    assert "typer" in done.stderr.split()
 
 
 def test_an_option_is_the_same_everywhere():
     """Type, name and help stand in one annotation, the default in each command's signature."""
     seen = {}
-    for command in cli.app.registered_commands:
+    for command in COMMANDS.values():
         for name, parameter in inspect.signature(command.callback).parameters.items():
             if name in OTHER_MEANING:
                 continue
@@ -182,7 +192,7 @@ def test_what_is_completed(line, words, monkeypatch, capsys):
 )
 def test_training_reports_to_several(line, reporters, tmp_path):
     command = COMMANDS["train"]
-    context = command.make_context("train", [*line, "--output", str(tmp_path)], obj=Run())
+    context = command.make_context("train", [*line, "--output", str(tmp_path)], obj=cli.Run())
     assert context.meta[REST]["report_to"] == reporters
     assert context.meta[REST]["max_steps"] == 3
     assert [str(path) for path in context.params["path"]] == ["DATA"]

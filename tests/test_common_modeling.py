@@ -34,7 +34,8 @@ VISUAL_INPUTS = (
 def as_transformers_own():
     """
     The tests look up what a class is for in the lists of transformers' own models, and draw tokens of the whole
-    vocabulary, the last of which stands for what a text does not show.
+    vocabulary, the last of which stands for what a text does not show. And they write every weight into a message,
+    whether it is needed or not.
     """
     draw, whole = common.ids_tensor, EmoLlamaModelTester.vocab_size + 1
     with (
@@ -42,7 +43,9 @@ def as_transformers_own():
         patch.dict(common.MODEL_MAPPING_NAMES, emo_llama="EmoLlamaModel"),
         patch.dict(common.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, emo_llama="EmoLlamaForConditionalGeneration"),
     ):
+        torch.set_printoptions(threshold=0, edgeitems=0)
         yield
+        torch.set_printoptions(profile="default")
 
 
 class EmoLlamaModelTester:

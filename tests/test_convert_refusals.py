@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.conversion.add_faces import add_faces
 from emo_llama_hf.conversion.conversion_error import ConversionError
 from emo_llama_hf.conversion.face_parts import FaceSources

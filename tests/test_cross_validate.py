@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import miniature_data
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.data.folds import check_folds, grouped_folds, official_fold
 from emotion_samples import EMOTIONS, face_folders

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 import miniature_data
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data import RecordError, Records
 
 

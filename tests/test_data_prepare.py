@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from emo_llama_command import main
 from emo_llama_hf.chat.pipeline import EmotionChatPipeline
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import FaceCache, Record, RecordError, Records, default_cache, prepare
 from emo_llama_hf.whole_file import write_text
 from forked import forked

@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
+import emo_llama_command as cli
 from emo_llama_hf import (
     EmoLlamaForConditionalGeneration,
     EmoLlamaModel,
@@ -17,10 +18,10 @@ from emo_llama_hf import (
     default_model,
     load_model,
 )
-from emo_llama_hf.command_line import main as cli
 from emotion_samples import EMOTIONS, face_folders
 from test_doors import CHAT, SAMPLES, run_isolated
 
+SHORT = ["--max-new-tokens", "8"]
 ASTRONAUT, HOPPER = (str(SAMPLES / name) for name in ("astronaut.png", "grace_hopper.jpg"))
 
 
@@ -184,22 +185,23 @@ def test_an_adapter_goes_through_every_command(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "run" / "adapter_config.json").is_file()
     base, processor = load_model()
     adapted = PeftModel.from_pretrained(base, run)
-    expected = pipeline("emotion-chat", model=adapted.get_base_model(), processor=processor)(ASTRONAUT)
+    adapted_pipe = pipeline("emotion-chat", model=adapted.get_base_model(), processor=processor)
+    expected = adapted_pipe(ASTRONAUT, max_new_tokens=8)
     assert expected["scores"] != pytest.approx(pipeline("emotion-chat")(ASTRONAUT)["scores"], abs=1e-3)
     assert pipeline("emotion-chat", model=run)(ASTRONAUT)["scores"] == pytest.approx(expected["scores"], abs=1e-4)
 
     capsys.readouterr()
-    assert cli.main(["analyze", ASTRONAUT, "--model", run, "--json"]) == 0
+    assert cli.main(["analyze", ASTRONAUT, "--model", run, "--json", *SHORT]) == 0
     analyzed = json.loads(capsys.readouterr().out)
     assert analyzed["scores"] == pytest.approx(expected["scores"], abs=1e-4)
     assert analyzed["generated_text"] == expected["generated_text"]
     monkeypatch.setattr("sys.stdin", io.StringIO("How does she feel?\n"))
-    assert cli.main(["chat", ASTRONAUT, "--model", run]) == 0
+    assert cli.main(["chat", ASTRONAUT, "--model", run, *SHORT]) == 0
     assert capsys.readouterr().out.strip()
     assert cli.main(["info", "--model", run]) == 0
     assert run in capsys.readouterr().out
     report = str(tmp_path / "report")
-    assert cli.main(["evaluate", faces, "--model", run, "--output", report, "--device", "cpu"]) == 0
+    assert cli.main(["evaluate", faces, "--model", run, "--output", report, "--device", "cpu", *SHORT]) == 0
     assert json.loads((tmp_path / "report" / "report.json").read_text())["likelihood"]["count"] == 2 * len(EMOTIONS)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from transformers import LogitsProcessorList, pipeline
 
 import emo_llama_hf
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.input_error import InputError
 from media import clip, decoded_in_order, numbered
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from typer.main import get_command
 
 import emo_llama_hf
-from emo_llama_hf.command_line.main import app
+from emo_llama_command import COMMANDS, load
 
 pytest.importorskip("mkdocs")
 from mkdocs.commands.build import build
@@ -111,7 +110,7 @@ def test_the_reference_has_every_public_class_of_a_room(room):
 def test_the_command_line_has_every_command_and_its_options(site):
     """As typer knows them: the page is made of the commands' own help."""
     shown = unescape(MARKUP.sub("", (site / "reference" / "command-line.html").read_text("utf-8")))
-    for name, command in get_command(app).commands.items():
+    for name, command in ((name, load(name)) for name in COMMANDS):
         assert f"Usage: emo-llama {name} [OPTIONS]" in shown
         options = [word for parameter in command.params for word in parameter.opts if word.startswith("-")]
         assert options and not [word for word in options if f" {word}" not in shown]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
-from emo_llama_hf.command_line import main as cli
+import emo_llama_command as cli
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = Path(__file__).parent / "samples"
@@ -68,7 +68,7 @@ def test_command_lines_are_understood(document):
         if words[0].startswith("--"):  # of the whole: --version, --install-completion
             assert words[0] in [option for parameter in app.params for option in parameter.opts]
             continue
-        command = app.commands[words[0]]
+        command = cli.load(words[0])
         context = command.make_context(words[0], list(words[1:]), obj=cli.Run())
         assert context.params
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from emo_llama_command import main
 from emo_llama_hf.closed_set import closed_question
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.evaluation import evaluate
 from emo_llama_hf.evaluation.load_predictor import writer_predictor
 from emo_llama_hf.writers import Patience, WriterError

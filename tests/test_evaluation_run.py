@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 import training_run
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data.prepare import perceive
 from emo_llama_hf.evaluation import ChatModelPredictor, EmoLlamaPredictor, evaluate
 from emo_llama_hf.evaluation.load_predictor import load_predictor

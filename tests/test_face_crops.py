@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoProcessor
 
 import miniature_data
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data import FaceCache, Records, default_cache, prepare
 from emo_llama_hf.data.reading import Reading
 from emo_llama_hf.instruct import CategoryQuestions, instruct

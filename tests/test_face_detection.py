@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from emo_llama_hf.processing import face_detection as module
-from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
+from emo_llama_hf.processing.face_detection import SMALLEST_FACE, EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
 from emo_llama_hf.processing.mtcnn import nms_per_picture, non_maximum_suppression, pyramid_scales
 from tiny_model import FACE_DETECTOR
 
@@ -121,6 +121,31 @@ def test_no_more_pixels_than_a_large_picture_has_are_looked_at_together(detector
     np.testing.assert_allclose(face.landmarks, expected.landmarks, atol=8)
 
 
+def test_faces_are_looked_for_in_proportion_to_the_picture(detector, monkeypatch):
+    """In a large picture none is lost that is a fortieth of its shorter side, and a quarter of its pixels is read."""
+    person = sample("astronaut.png").crop((140, 0, 320, 230))
+    [[face]] = detector.detect([person])
+    picture, expected, left = Image.new("RGB", (2600, 1600), (90, 110, 130)), [], 20
+    for side in (600, 200, 90, 60, 45, 41):
+        scale = side / (face.box[2] - face.box[0])
+        shown = person.resize((round(person.width * scale), round(person.height * scale)))
+        picture.paste(shown, (left, 30))
+        expected.append([edge * scale + corner for edge, corner in zip(face.box, (left, 30) * 2, strict=True)])
+        left += shown.width + 10
+    proportional = EmoLlamaFaceDetector(EmoLlamaFaceDetectorConfig(min_face_fraction=SMALLEST_FACE))
+    proportional.load_state_dict(detector.state_dict())
+    seen = []
+    forward = proportional.mtcnn.forward
+    monkeypatch.setattr(
+        proportional.mtcnn, "forward", lambda pixels: seen.append(pixels[..., 0].numel()) or forward(pixels)
+    )
+    [faces] = proportional.detect([picture])
+    for found, box in zip(faces, expected, strict=True):
+        np.testing.assert_allclose(found.box, box, atol=max(4, 0.1 * (box[2] - box[0])))
+    assert seen[0] < picture.width * picture.height / 2
+    assert EmoLlamaFaceDetectorConfig().min_face_fraction == 0  # as facenet-pytorch looks
+
+
 def test_faces_are_ordered_by_size(detector):
     faces = detector.detect([synthetic_pictures()["crowd_on_noise"]])[0]
     areas = [(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]) for face in faces]
@@ -212,6 +237,8 @@ def test_images_of_a_wrong_type_are_named(detector):
     [
         ("min_face_size", 0),
         ("min_face_size", float("nan")),
+        ("min_face_fraction", -0.1),
+        ("min_face_fraction", 1.5),
         ("thresholds", (0.6, 0.7)),
         ("thresholds", (0.6, 0.7, 1.1)),
         ("pyramid_factor", 1.0),

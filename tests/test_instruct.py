@@ -10,8 +10,8 @@ from filelock import FileLock
 from PIL import Image
 from tenacity import RetryCallState, Retrying
 
+from emo_llama_command import main
 from emo_llama_hf.closed_set import closed_question
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import LabelMap, Record, RecordError, Records, canonical_labels
 from emo_llama_hf.instruct import CategoryQuestions, Conversations, Reply, TemplateWriter, instruct
 from emo_llama_hf.instruct.reply import RejectedReply, ReplyChecker

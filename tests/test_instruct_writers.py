@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data import Record, RecordError, Records
 from emo_llama_hf.instruct import (
     CategoryQuestions,

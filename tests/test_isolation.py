@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
+from emo_llama_command import main
 from emo_llama_hf.chat.error_text import logger
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.evaluation import ChatModelPredictor, EmoLlamaPredictor, evaluate
 from emo_llama_hf.processing.media_limits import MediaLimits
 from emotion_samples import EMOTIONS, face_samples

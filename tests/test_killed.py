@@ -13,7 +13,7 @@ from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data import FaceCache
 from emotion_samples import face_folders
 from long_runs import COMMANDS, LongRun

@@ -7,9 +7,9 @@ import torch
 from transformers import AutoProcessor
 
 import miniature_data
+from emo_llama_command import main
 from emo_llama_hf import EmoLlamaConfig
 from emo_llama_hf.closed_set import preset
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.data import LabelMap, RecordError, Records
 from emo_llama_hf.data.label_map import LABEL_FOLDER
 from emo_llama_hf.evaluation import make_report

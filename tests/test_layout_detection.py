@@ -5,7 +5,7 @@ import logging
 import pytest
 
 import miniature_data
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.data import LAYOUTS, Records
 from emo_llama_hf.data.record_stream import COMMON
 from emotion_samples import EMOTIONS, face_folders

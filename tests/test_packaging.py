@@ -73,8 +73,11 @@ def names(wheel):
         return archive.namelist()
 
 
-def test_wheel_holds_one_top_level_package(names):
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"emo_llama_hf"}
+def test_wheel_holds_one_package_and_its_command(names):
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
+        "emo_llama_hf",
+        "emo_llama_command.py",
+    }
 
 
 def test_wheel_holds_every_file(installed):
@@ -204,7 +207,7 @@ def test_imports_in_the_root_of_a_checkout(installed, path):
 
 def test_importing_takes_no_longer_than_transformers_models():
     """PEFT, which brings bitsandbytes, took as long as all the rest; the other packages come when they are used."""
-    code = "import sys, emo_llama_hf.command_line.main; print(*sys.modules)"
+    code = "import sys, emo_llama_command as cli; [cli.load(name) for name in cli.COMMANDS]; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     late = {
@@ -234,5 +237,5 @@ def test_entry_points_are_declared(wheel):
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
         declared = configparser.ConfigParser()
         declared.read_string(archive.read(name).decode())
-    assert declared["console_scripts"]["emo-llama"] == "emo_llama_hf.command_line.main:main"
+    assert declared["console_scripts"]["emo-llama"] == "emo_llama_command:main"
     assert list(declared["vllm.general_plugins"].values()) == ["emo_llama_hf.vllm_plugin:register"]

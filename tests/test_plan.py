@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from emo_llama_hf.plan.gpus import GIB, gpus
 from emo_llama_hf.plan.measure import ATTENTION, measure, operations, optimizer_bytes

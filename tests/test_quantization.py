@@ -9,8 +9,8 @@ from transformers import AutoModelForImageTextToText, pipeline
 from transformers.quantizers.quantizers_utils import should_convert_module
 
 import training_run
+from emo_llama_command import main
 from emo_llama_hf import load_model
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.load_model import NEVER_QUANTIZED
 from emo_llama_hf.missing_package import MissingPackageError
 from emotion_samples import face_folders

@@ -25,7 +25,7 @@ pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 
 import openai
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.listening import bind
 from emo_llama_hf.missing_package import MissingPackageError

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import pipeline
 
+import emo_llama_command as cli
 import emo_llama_hf
 import killing
 from emo_llama_hf.chat.timeline.annotated_video import annotated_video
@@ -28,7 +29,6 @@ from emo_llama_hf.chat.timeline.moments import frames_on_screen
 from emo_llama_hf.chat.timeline.people import PeopleTracker
 from emo_llama_hf.chat.timeline.plot import MOST_POINTS, TimelinePlot
 from emo_llama_hf.chat.timeline.segments import Segments
-from emo_llama_hf.command_line import main as cli
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.processing.face_detection import Face
 from emo_llama_hf.processing.media_source import UnreadableMediaError

@@ -10,8 +10,8 @@ from huggingface_hub import HfApi, ModelCard, snapshot_download
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
 import emo_llama_hf.adapter_base
+from emo_llama_command import main
 from emo_llama_hf import load_model
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.training import EmoLlamaDataCollator
 from emotion_samples import drawn_face, face_folders, face_samples
 from training_run import run

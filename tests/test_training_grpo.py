@@ -7,7 +7,7 @@ import pytest
 import torch
 from peft import PeftModel
 
-from emo_llama_hf.command_line.main import main
+from emo_llama_command import main
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.load_model import load_model
 from emo_llama_hf.training import EmoLlamaTrainingArguments, TuningArguments
@@ -153,10 +153,9 @@ def test_probabilities_are_of_what_each_row_shows(tiny, tmp_path):
 
 def test_a_run_that_was_stopped_goes_on(tiny, tmp_path):
     saving = {"save_strategy": "steps", "save_steps": 2}
-    whole = run(tiny, tmp_path / "whole", **saving)
-    run(tiny, tmp_path / "part", max_steps=2, lr_scheduler_type="constant", **saving)
-    rest = run(tiny, tmp_path / "part", resume_from_checkpoint="last", **saving)
-    assert rest.state.global_step == whole.state.global_step == 4
+    run(tiny, tmp_path, max_steps=2, lr_scheduler_type="constant", **saving)
+    rest = run(tiny, tmp_path, resume_from_checkpoint="last", **saving)
+    assert rest.state.global_step == 4
     assert [entry["step"] for entry in rest.state.log_history if "reward" in entry] == [1, 2, 3, 4]
 
 

@@ -19,9 +19,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.trainer_pt_utils import AcceleratorConfig
 
 import training_run
+from emo_llama_command import main
 from emo_llama_hf import load_model
 from emo_llama_hf.closed_set import closed_prompt
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.load_model import load_processor
 from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
 from emo_llama_hf.training.checkpoints import last_whole_checkpoint

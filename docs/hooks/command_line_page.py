@@ -8,6 +8,8 @@ from unittest.mock import patch
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from emo_llama_command import COMMANDS, main
+
 PAGE = "reference/command-line.md"
 INTRODUCTION = """\
 # The command line
@@ -19,10 +21,8 @@ usage, 130 when it was interrupted; an error is one line, and `--debug` shows it
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Add the page."""
-    from emo_llama_hf.command_line.main import COMMANDS, main  # takes seconds: torch comes with it
-
     parts = [INTRODUCTION]
-    for name in (function.__name__.replace("_", "-") for function in COMMANDS):
+    for name in COMMANDS:
         with redirect_stdout(StringIO()) as told, patch.dict(os.environ, COLUMNS="100"):
             main([name, "--help"])
         parts += [f"## emo-llama {name}", f"```text\n{told.getvalue().strip()}\n```"]

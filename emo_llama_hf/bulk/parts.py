@@ -63,7 +63,6 @@ class Parts:
         path = self.folder / f"part-{number:06}.parquet"
         journal = path.with_name(f"_{path.stem}.jsonl")
         with only_writer(path):
-            remove_unfinished(self.folder, path.name)
             if path.exists():
                 yield Part.whole(path)
             else:

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from ..data.media_files import media_files
 from ..input_error import InputError
 from ..only_writer import only_writer
-from ..whole_file import remove_unfinished, whole_file
+from ..whole_file import whole_file
 from .asking_options import AskingOptions
 from .model_options import ModelOptions
 from .options import AsJson, BatchSize
@@ -77,9 +77,8 @@ def _lines(output: Path | None) -> Iterator[Callable[[str], None]]:
     if output is None:
         yield partial(print, flush=True)
         return
-    with whole_file(output) as unfinished:
-        with open(unfinished, "w", encoding="utf-8") as file:
-            yield partial(print, file=file)
+    with only_writer(output), whole_file(output) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
+        yield partial(print, file=file)
 
 
 def _make_folder(argument: str, folder: Path) -> None:
@@ -117,7 +116,6 @@ def _save_annotated(drawn: Image.Image | list[Image.Image], file: str, folder: P
     while True:
         with suppress(InputError), only_writer(path):  # several may save into one folder
             if not path.exists():
-                remove_unfinished(folder, path.name)
                 with whole_file(path) as unfinished:
                     _save(drawn, unfinished)
                 return path

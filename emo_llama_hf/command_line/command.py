@@ -2,39 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, TypeAlias, get_type_hints
+from typing import Any, get_type_hints
 
 import typer
 
-
-@dataclass
-class Run:
-    """
-    What [`main`] has to know of the command line it parses.
-
-    Attributes:
-        debug (`bool`): whether an error shows its traceback.
-        options (`dict[str, str]`): how an argument of Python is written there: `model` as --model, `path` as DATA.
-    """
-
-    debug: bool = False
-    options: dict[str, str] = field(default_factory=dict)
-
-
-def _note(context: typer.Context, debug: bool) -> bool:
-    if isinstance(context.obj, Run):  # a shell that completes a command has none
-        context.obj.debug |= debug
-        for parameter in context.command.params:
-            word = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
-            context.obj.options[str(parameter.name)] = word or str(parameter.name)
-    return debug
-
-
-Debug: TypeAlias = Annotated[
-    bool, typer.Option("--debug", callback=_note, is_eager=True, help="show the traceback of an error")
-]
+from emo_llama_command import Debug
 
 
 def command(function: Callable[..., int]) -> Callable[..., None]:

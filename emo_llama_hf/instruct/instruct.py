@@ -88,7 +88,6 @@ def instruct(
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(output):
-        remove_unfinished(output.parent, output.name)
         remove_unfinished(files_folder(output))
         journal = Journal(f"{output}.journal", settings)
         try:

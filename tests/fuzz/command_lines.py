@@ -18,8 +18,8 @@ from pictures import file
 from records import LAYOUTS
 
 import media
+from emo_llama_command import main
 from emo_llama_hf.chat import open_pipeline
-from emo_llama_hf.command_line.main import main
 from emo_llama_hf.default_model import default_model
 from emo_llama_hf.load_model import load_model
 

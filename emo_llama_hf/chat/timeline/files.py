@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from ...input_error import InputError
 from ...only_writer import only_writer
-from ...whole_file import remove_unfinished, whole_file
+from ...whole_file import whole_file
 from .annotated_video import annotated_video as open_video
 from .moments import gives_frames
 from .plot import TimelinePlot
@@ -99,7 +99,5 @@ def _check_paths(paths: dict[str, Path], clip: Any) -> None:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
-    with only_writer(path):
-        remove_unfinished(path.parent, path.name)
-        with whole_file(path) as unfinished:
-            yield unfinished
+    with only_writer(path), whole_file(path) as unfinished:
+        yield unfinished

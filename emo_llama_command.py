@@ -34,6 +34,7 @@ COMMANDS = {
     "cross-validate": "Train and evaluate on each fold of a data set.",
     "merge": "Write the adapter that `train` makes and its base as one model, which needs no PEFT.",
     "convert": "Make a model folder of original checkpoints, or write one back.",
+    "export": "Write a model as graphs: torch.export, ONNX or OpenVINO.",
 }
 
 

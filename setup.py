@@ -25,6 +25,7 @@ EXTRAS = {
     "quantization": ["bitsandbytes>=0.50"],
     "grpo": ["trl>=1"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=1", "nbformat>=5"],
+    "export": ["onnx>=1.21", "onnxruntime>=1.30", "onnxscript>=0.7", "openvino>=2026.3", "transformers>=5.23,<6"],
     "serve": ["prometheus-client>=0.21", "starlette>=0.46", "uvicorn>=0.34"],
 }
 EXTRAS["test"] = [
@@ -36,6 +37,7 @@ EXTRAS["test"] = [
     *EXTRAS["demo"],
     *EXTRAS["ray"],
     *EXTRAS["serve"],
+    *EXTRAS["export"][:-1],  # the suite also runs on an earlier transformers
     *EXTRAS["docs"],
     "hypothesis>=6",
     "import-linter>=2.6",

@@ -1,4 +1,4 @@
-"""The one way to open a model: a folder, a hub id or an adapter, on any device, in any type or quantized."""
+"""The one way to open a model: a folder, a hub id, an adapter or an export, on any device, in any type, quantized."""
 
 import logging
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ from transformers.utils import is_bitsandbytes_available
 from .adapter_base import find_base, quiet_peft
 from .checkpoint_checks import broken_file, check_fit, is_failure
 from .default_model import default_model
+from .export import ExportedEmoLlama, is_export
 from .input_error import InputError
 from .missing_package import MissingPackageError
 from .modeling.configuration_emo_llama import EmoLlamaConfig
@@ -48,8 +49,8 @@ def load_model(
 
     Args:
         name (`str`, *optional*):
-            Folder or hub id of a model, or of a PEFT adapter, which is merged into its base; the package's own
-            checkpoint by default.
+            Folder or hub id of a model, or of a PEFT adapter, which is merged into its base; or folder of an export;
+            the package's own checkpoint by default.
         dtype (`str` or `torch.dtype`, *optional*, defaults to `"auto"`): of the weights; `"auto"` is as stored.
         device (`str` or `torch.device`, *optional*): where the model goes; it stays on the CPU by default.
         device_map (`str` or `dict`, *optional*): instead of `device`, how it is spread over devices: `"auto"`, say.
@@ -62,13 +63,14 @@ def load_model(
         base (`str`, *optional*): folder or hub id of an adapter's base; by default the one that it names.
 
     Returns:
-        `tuple[PreTrainedModel, ProcessorMixin]`: the model, in evaluation mode, and its processor.
+        `tuple[PreTrainedModel, ProcessorMixin]`: the model, in evaluation mode, and its processor; of an export an
+        [`ExportedEmoLlama`].
 
     Raises:
         `InputError`:
             There is no such model, it cannot be read, is of another type, its parts do not belong together, or the
             device cannot be used.
-        `MissingPackageError`: quantization without bitsandbytes.
+        `MissingPackageError`: quantization without bitsandbytes, an export without what runs it.
     """
     name = name or default_model()
     if device is not None and device_map is not None:
@@ -77,15 +79,20 @@ def load_model(
         move(torch.nn.Linear(1, 1), device)  # says whether there is such a device
         device, device_map = None, {"": device}
     with _readable(name):
-        model = load_weights(
-            name,
-            dtype=dtype,
-            device_map=device_map,
-            load_in_4bit=load_in_4bit,
-            load_in_8bit=load_in_8bit,
-            any_type=any_type,
-            base=base,
-        )
+        if is_export(name):
+            fixed = {"dtype": dtype != "auto", "device_map": device_map, "base": base}
+            _refuse(name, fixed | {"load_in_4bit": load_in_4bit, "load_in_8bit": load_in_8bit})
+            model = ExportedEmoLlama.open(name)
+        else:
+            model = load_weights(
+                name,
+                dtype=dtype,
+                device_map=device_map,
+                load_in_4bit=load_in_4bit,
+                load_in_8bit=load_in_8bit,
+                any_type=any_type,
+                base=base,
+            )
         processor = load_processor(name, any_type=any_type)
         if isinstance(processor, EmoLlamaProcessor):
             check_fit(model, processor)
@@ -254,6 +261,13 @@ def _readable(name: str) -> Iterator[None]:
             raise
         kind = "" if isinstance(error, (ValueError, RuntimeError, SafetensorError)) else f"{type(error).__name__}: "
         raise InputError(f"`model`: {name!r} cannot be loaded{broken_file(name)}: {kind}{error}") from error
+
+
+def _refuse(export: str, choices: dict[str, Any]) -> None:
+    """Refuse choices that were made when a model was exported."""
+    given = ", ".join(f"`{name}`" for name, value in choices.items() if value)
+    if given:
+        raise InputError(f"`model`: {export!r} is an export, whose weights stay as they are: leave {given} out.")
 
 
 def _trust(any_type: bool) -> bool | None:

@@ -392,13 +392,13 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         raw = vision.last_hidden_state  # F, 1 + N, D
         if frame_counts is None:
             frame_counts = torch.ones(raw.shape[0], dtype=torch.long, device=raw.device)
-        if _may_be_read(frame_counts):  # on CUDA `repeat_interleave` asserts it
+        given = f"must sum to the {raw.shape[0]} frames of `pixel_values`."
+        if _may_be_read(frame_counts):
             torch_compilable_check(
-                frame_counts.sum() == raw.shape[0],
-                lambda: (
-                    f"`frame_counts` {frame_counts.tolist()} must sum to the {raw.shape[0]} frames of `pixel_values`."
-                ),
+                frame_counts.sum() == raw.shape[0], lambda: f"`frame_counts` {frame_counts.tolist()} {given}"
             )
+        elif frame_counts.is_cuda:
+            torch._assert_async(frame_counts.sum() == raw.shape[0], f"`frame_counts` {given}")
         if qformer_input_ids is not None:
             questions = qformer_input_ids.shape[0]
             torch_compilable_check(
@@ -408,11 +408,6 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
                     f"give one question a visual."
                 ),
             )
-        queries = self._aggregate_clues(
-            self.vision_model.post_layernorm(raw), frame_counts, qformer_input_ids, qformer_attention_mask
-        )
-        features = raw[:, 1:]
-        face_hidden_states = cross_attentions = None
         if face_pixel_values is not None:
             if face_map is not None:
                 raise ValueError("Give only one of `face_pixel_values` and `face_map`.")
@@ -420,19 +415,48 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
             face_map, face_landmarks = faces.face_map, faces.landmarks
         if (face_map is None) != (face_landmarks is None):
             raise ValueError("Give both or neither of `face_map` and `face_landmarks`.")
-        if face_map is not None and face_landmarks is not None:
-            mined = self._mine_faces(features, face_map, face_landmarks, face_mask, return_dict=True, **kwargs)
-            if kwargs.get("output_hidden_states", self.config.output_hidden_states):
-                face_hidden_states = (features, mined.last_hidden_state)
-            features, cross_attentions = mined.last_hidden_state, mined.cross_attentions
+        tokens, face_hidden_states, cross_attentions = self._look(
+            raw,
+            frame_counts,
+            qformer_input_ids,
+            qformer_attention_mask,
+            face_map,
+            face_landmarks,
+            face_mask,
+            **kwargs,
+        )
         return EmoLlamaImageFeatures(
             last_hidden_state=raw,
-            pooler_output=self.visual_tokens(features, queries),
+            pooler_output=tokens,
             hidden_states=vision.hidden_states,
             attentions=vision.attentions,
             face_hidden_states=face_hidden_states,
             cross_attentions=cross_attentions,
         )
+
+    def _look(
+        self,
+        raw: torch.Tensor,
+        frame_counts: torch.Tensor,
+        qformer_input_ids: torch.Tensor | None,
+        qformer_attention_mask: torch.Tensor | None,
+        face_map: torch.Tensor | None,
+        face_landmarks: torch.Tensor | None,
+        face_mask: torch.Tensor | None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...] | None, tuple[torch.Tensor, ...] | None]:
+        """Visual tokens (F, tokens a frame, E) of raw features (F, 1 + N, D) and, on request, how they came about."""
+        queries = self._aggregate_clues(
+            self.vision_model.post_layernorm(raw), frame_counts, qformer_input_ids, qformer_attention_mask
+        )
+        features = raw[:, 1:]
+        face_hidden_states = cross_attentions = None
+        if face_map is not None and face_landmarks is not None:
+            mined = self._mine_faces(features, face_map, face_landmarks, face_mask, return_dict=True, **kwargs)
+            if kwargs.get("output_hidden_states", self.config.output_hidden_states):
+                face_hidden_states = (features, mined.last_hidden_state)
+            features, cross_attentions = mined.last_hidden_state, mined.cross_attentions
+        return self.visual_tokens(features, queries), face_hidden_states, cross_attentions
 
     @capture_outputs
     def _mine_faces(
@@ -444,7 +468,7 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithCrossAttentions:
         """Patch features (F, N, D) that looked at the face prior and, on request, where they looked."""
-        if self.face_prior is None:
+        if self.config.face_config is None:
             raise ValueError(NO_FACE_PRIOR)
         if self.face_info_mining is None:
             return BaseModelOutputWithCrossAttentions(last_hidden_state=features)
@@ -473,13 +497,13 @@ class EmoLlamaModel(EmoLlamaPreTrainedModel):
         """The Q-Former's queries (F, Q, H) after they looked at normed features (F, 1 + N, D), question in mind."""
         frames = features.shape[0]
         if input_ids is not None:
-            repeat = torch.arange(frame_counts.shape[0], device=input_ids.device).repeat_interleave(
-                frame_counts.to(input_ids.device), output_size=frames
-            )
-            input_ids = input_ids[repeat]
+            # The visual of each frame, by comparing: ONNX repeats nothing to a size that is known.
+            ends = frame_counts.to(input_ids.device).cumsum(0)
+            visual = (torch.arange(frames, device=input_ids.device)[:, None] >= ends).sum(1)
+            input_ids = input_ids[visual]
             if attention_mask is not None:
                 query_mask = attention_mask.new_ones(frames, self.config.num_query_tokens)
-                attention_mask = torch.cat([query_mask, attention_mask[repeat]], dim=1)
+                attention_mask = torch.cat([query_mask, attention_mask[visual]], dim=1)
         outputs = self.qformer(
             input_ids=input_ids,
             attention_mask=attention_mask,

@@ -43,6 +43,7 @@ def test_the_commands():
         "cross-validate",
         "merge",
         "convert",
+        "export",
     ]
     for name, command in COMMANDS.items():
         assert inspect.cleandoc(command.help).startswith(cli.COMMANDS[name]), name

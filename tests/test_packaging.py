@@ -168,7 +168,7 @@ def test_sdist_holds_what_a_clone_has(source, tmp_path):
 
 
 @pytest.mark.slow  # asks the package index
-@pytest.mark.parametrize("extra", ["", "train", "gemini", "openai", "demo", "quantization", "grpo", "test"])
+@pytest.mark.parametrize("extra", ["", "train", "gemini", "openai", "demo", "quantization", "grpo", "export", "test"])
 def test_each_extra_can_be_installed_as_pinned(source, extra, tmp_path):
     wanted = f"{source}[{extra}]" if extra else str(source)
     pip("install", "--dry-run", "--ignore-installed", "-c", str(ROOT / "constraints.txt"), wanted)

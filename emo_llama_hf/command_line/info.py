@@ -2,6 +2,7 @@
 
 import json
 
+from ..export import ExportedEmoLlama
 from ..processing.video_processing_emo_llama import EmoLlamaVideoProcessor
 from .model_options import ModelOptions
 from .options import AsJson
@@ -15,9 +16,13 @@ def info(
     pipe = model.pipeline()
     config, faces = pipe.model.config, pipe.processor.faces
     face = config.face_config
+    dtype = str(pipe.model.dtype).split(".")[-1]
+    weights = ("parameters", f"{pipe.model.num_parameters() / 1e6:.1f} million, {dtype}")
+    if isinstance(pipe.model, ExportedEmoLlama):
+        weights = ("export", f"{pipe.model.format}, {dtype}")
     parts = [
         ("model", model.model or "the one that comes with emo_llama_hf"),
-        ("parameters", f"{pipe.model.num_parameters() / 1e6:.1f} million, {str(pipe.model.dtype).split('.')[-1]}"),
+        weights,
         ("language model", f"{config.text_config.model_type}, {config.text_config.vocab_size} tokens"),
         ("vision encoder", f"{config.vision_config.image_size} pixels, {config.tokens_per_frame} tokens a frame"),
         ("face prior", "none" if face is None else f"{face.backbone_config.model_type}, {face.image_size} pixels"),

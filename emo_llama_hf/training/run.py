@@ -14,6 +14,7 @@ from transformers.utils import find_adapter_config_file
 from ..data.reading import Reading
 from ..data.sample import Sample
 from ..data.samples import check_faces
+from ..export import is_export
 from ..input_error import InputError
 from ..load_model import load_model
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
@@ -75,6 +76,8 @@ def begin(arguments: TrainingArguments, tuning: TuningArguments, samples: Sequen
             f"`model` {tuning.model!r} is an adapter, which a new adapter would not know: `emo-llama merge` it first, "
             "or set `lora_rank` to 0, and it is merged into what is trained."
         )
+    if tuning.model and is_export(tuning.model):
+        raise InputError(f"`model` {tuning.model!r} is an export, which cannot learn: name what it was made of.")
     base, processor = load_model(
         tuning.model,
         base=tuning.base,

@@ -43,6 +43,7 @@ def load_model(
     load_in_8bit: bool = False,
     any_type: bool = False,
     base: str | None = None,
+    trust_export: bool = False,
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """
     A model, ready to answer, and its processor.
@@ -61,6 +62,8 @@ def load_model(
         any_type (`bool`, *optional*, defaults to `False`):
             Whether another image-text-to-text model than an EmoLlama will do.
         base (`str`, *optional*): folder or hub id of an adapter's base; by default the one that it names.
+        trust_export (`bool`, *optional*, defaults to `False`):
+            Open an export; its graphs are programs, so say so only of those whose makers you would let run code.
 
     Returns:
         `tuple[PreTrainedModel, ProcessorMixin]`: the model, in evaluation mode, and its processor; of an export an
@@ -68,8 +71,8 @@ def load_model(
 
     Raises:
         `InputError`:
-            There is no such model, it cannot be read, is of another type, its parts do not belong together, or the
-            device cannot be used.
+            There is no such model, it cannot be read, is of another type, is an export that is not trusted, its parts
+            do not belong together, or the device cannot be used.
         `MissingPackageError`: quantization without bitsandbytes, an export without what runs it.
     """
     name = name or default_model()
@@ -80,6 +83,11 @@ def load_model(
         device, device_map = None, {"": device}
     with _readable(name):
         if is_export(name):
+            if not trust_export:
+                raise InputError(
+                    f"`model`: {name!r} is an export, whose graphs are programs: set `trust_export` if you would let "
+                    "whoever made it run code."
+                )
             fixed = {"dtype": dtype != "auto", "device_map": device_map, "base": base}
             _refuse(name, fixed | {"load_in_4bit": load_in_4bit, "load_in_8bit": load_in_8bit})
             model = ExportedEmoLlama.open(name)

@@ -7,7 +7,7 @@ from transformers.utils import logging
 
 from ..chat.open_pipeline import open_pipeline
 from ..chat.pipeline import EmotionChatPipeline
-from .options import Base, Device, DeviceMap, Dtype, LoadIn4Bit, LoadIn8Bit, Model
+from .options import Base, Device, DeviceMap, Dtype, LoadIn4Bit, LoadIn8Bit, Model, TrustExport
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class ModelOptions:
     device_map: DeviceMap = None
     load_in_4bit: LoadIn4Bit = False
     load_in_8bit: LoadIn8Bit = False
+    trust_export: TrustExport = False
 
     @property
     def loading(self) -> dict[str, Any]:

@@ -43,6 +43,9 @@ LoadIn4Bit: TypeAlias = Annotated[
 LoadIn8Bit: TypeAlias = Annotated[
     bool, typer.Option("--load-in-8bit", help="keep the language model in 8 bits (needs bitsandbytes)")
 ]
+TrustExport: TypeAlias = Annotated[
+    bool, typer.Option("--trust-export", help="open an export, whose graphs are programs of whoever made it")
+]
 MaxNewTokens: TypeAlias = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="longest answer, in tokens (default: the model's; chat 256, evaluate 64)"),

@@ -21,12 +21,13 @@ face looks, often wrong. Whatever that model's card says about use, limits and t
 import emo_llama_hf
 from transformers import pipeline
 
-model, processor = emo_llama_hf.load_model("FOLDER")  # this one
+model, processor = emo_llama_hf.load_model("FOLDER", trust_export=True)  # this one
 pipe = pipeline("emotion-chat", model=model, processor=processor)
 print(pipe("photo.jpg"))
 ```
 
-`emo-llama analyze photo.jpg --model FOLDER` does the same; `pip install 'emo_llama_hf[export]'` brings what is needed.
+`emo-llama analyze photo.jpg --model FOLDER --trust-export` does the same; `pip install 'emo_llama_hf[export]'` brings
+what is needed. Graphs are programs: trust those of people whom you would let run code.
 `AutoProcessor.from_pretrained` opens the processor. Default labels: {labels}.
 
 ## The graphs

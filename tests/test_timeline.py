@@ -577,6 +577,7 @@ def test_a_url_is_fetched_once_and_only_if_allowed(run, two, tmp_path):
 
 
 def test_interrupted_work_leaves_nothing(run, two, tmp_path, monkeypatch):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in a shell's background
     monkeypatch.setattr(FaceReader, "read", interrupted_at(2))
     files = {"--output": "a.csv", "--video": "v.mp4", "--plot": "p.png"}
     options = [part for option, name in files.items() for part in (option, tmp_path / name)]

@@ -41,7 +41,7 @@ def models(tiny):
 @pytest.fixture(scope="module")
 def eager(models):
     """The pipeline of a model."""
-    return cache(lambda model="mini": opened(models[model]))
+    return cache(lambda model: opened(models[model]))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def exported(models, tmp_path_factory):
     """Folders of exports, by their format and what was exported."""
 
     @cache
-    def export(format, model="mini"):
+    def export(format, model):
         for package in formats.FORMATS[format].packages:
             if find_spec(package) is None:  # not imported here: OpenVINO would tell
                 pytest.skip("the extra `export` is not installed")
@@ -63,7 +63,7 @@ def exported(models, tmp_path_factory):
 @pytest.fixture(scope="module")
 def answering(exported):
     """The pipeline of an export, by its format and what was exported."""
-    return cache(lambda format, model="mini": opened(exported(format, model)))
+    return cache(lambda format, model: opened(exported(format, model)))
 
 
 def assert_the_same(found, expected, tolerance):
@@ -101,12 +101,12 @@ def test_clips_beams_and_other_labels(format, answering, eager, tmp_path):
         {"inputs": PICTURES[1], "attributes": False, "use_cache": False, "max_new_tokens": 3},
     ]
     for call in asked:
-        assert_the_same([answering(format)(**call)], [eager()(**call)], EXACT[format])
+        assert_the_same([answering(format, "mini")(**call)], [eager("mini")(**call)], EXACT[format])
 
 
 @pytest.mark.slow
 def test_openvino_tells_nobody(exported):
-    exported("openvino")
+    exported("openvino", "mini")
     from openvino_telemetry import Telemetry
 
     assert Telemetry().consent is False
@@ -153,13 +153,13 @@ def test_an_export_says_what_it_cannot_do(exported, answering, capsys, tmp_path)
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["torch", "onnx", "openvino"])
 def test_commands_open_an_export(format, exported, eager, capsys):
-    folder = str(exported(format))
+    folder = str(exported(format, "mini"))
     capsys.readouterr()
     assert main(["info", "--model", folder, "--trust-export"]) == 0
     assert f"export             {format}, float32" in capsys.readouterr().out.splitlines()
     assert main(["analyze", PICTURES[1], "--model", folder, "--trust-export", "--json"]) == 0
     [line] = capsys.readouterr().out.splitlines()
-    assert json.loads(line)["scores"] == pytest.approx(eager()(PICTURES[1])["scores"], abs=EXACT[format])
+    assert json.loads(line)["scores"] == pytest.approx(eager("mini")(PICTURES[1])["scores"], abs=EXACT[format])
 
 
 @pytest.fixture

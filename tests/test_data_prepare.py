@@ -1,5 +1,6 @@
 """Faces found once give the same visuals as faces found anew, also after a kill and from several processes."""
 
+import json
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from emo_llama_command import main
 from emo_llama_hf.chat.pipeline import EmotionChatPipeline
 from emo_llama_hf.data import FaceCache, Record, RecordError, Records, default_cache, prepare
+from emo_llama_hf.input_error import InputError
 from emo_llama_hf.whole_file import write_text
 from forked import forked
 from media import clip
@@ -131,6 +133,16 @@ def test_pictures_given_as_bytes(data, processor, tmp_path):
     report = prepare([record, twin], processor, cache_dir=tmp_path / "cache", progress=False)
     assert (report.prepared, report.known) == (1, 1)
     assert FaceCache(tmp_path / "cache").visual(twin, processor).has_face
+
+
+@pytest.mark.parametrize("perceived", ["", [], False, "happy", {"age": ["young"]}])
+def test_a_damaged_entry_is_named(perceived, processor, tmp_path, data):
+    record = Record("x", (data / "happy/a.png").read_bytes(), row="t:1")
+    prepare([record], processor, cache_dir=tmp_path, progress=False)
+    [file] = tmp_path.glob("faces-*.jsonl")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "perceived": perceived}) + "\n")
+    with pytest.raises(InputError, match=rf"{file.name} at byte 0 is damaged"):
+        FaceCache(tmp_path).attributes(record)
 
 
 def test_a_killed_run_goes_on_where_it_was(data, tiny):

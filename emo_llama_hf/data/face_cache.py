@@ -226,8 +226,8 @@ def _checked(entry: dict[str, Any], where: str) -> CacheEntry:
     try:
         for face in (face for frame in entry["faces"] for face in frame) if fine else ():
             _face(face)
-        perceived = dict(entry["perceived"] or {}) if fine else {}
-        fine = fine and all(len(pair) == 2 for pair in perceived.values())
+        fine = fine and isinstance(entry["perceived"], dict | None)
+        fine = fine and all(len(pair) == 2 for pair in (entry["perceived"] or {}).values())
     except (TypeError, ValueError):
         fine = False
     if not fine:

@@ -56,7 +56,10 @@ def emotion_metrics(
     places = {label: place for place, label in enumerate(labels)}
     strange = sorted({*targets, *(p for p in predictions if p is not None)} - set(places))
     if strange:
-        raise InputError(f"{', '.join(strange)} is in no label set of {', '.join(labels)}.")
+        raise InputError(
+            f"`targets` or `predictions`: {', '.join(strange)} is not among `labels` {', '.join(labels)}: add it, or "
+            "leave its samples out."
+        )
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     support = np.zeros(len(labels), dtype=int)
     for target, prediction in zip(targets, predictions, strict=True):

@@ -174,7 +174,7 @@ def test_nothing_is_done_twice_and_other_inputs_are_refused(pipe, parts, monkeyp
     assert not list(out.folder.glob("*.jsonl"))
     with pytest.raises(InputError, match="rows of other inputs"):
         annotate(pipe, items(PICTURES[1:]), parts(), labels=LABELS, progress=False)
-    with pytest.raises(InputError, match="other part_size, question"):
+    with pytest.raises(InputError, match="other `part_size`, `question`"):
         parts(size=3, question="Why?")
 
 
@@ -210,7 +210,7 @@ def test_the_command(tiny, tmp_path, capsys):
     assert main(command) == 0
     assert "0 annotated" in (again := capsys.readouterr().out) and "4 were there" in again
     for wrong, words in (
-        ([*command, "--question", "Why?"], "other question"),
+        ([*command, "--question", "Why?"], "other --question"),
         (["annotate", PICTURES[0], PICTURES[1], "--model", str(tiny)], "is something else"),
         (["annotate", PICTURES[0], str(tmp_path / "x"), "--ray-actors", "2"], "--ray-actors"),
     ):

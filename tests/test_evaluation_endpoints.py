@@ -103,7 +103,7 @@ def test_the_command(server, command, tmp_path, capsys):
     assert report["generation"]["count"] == 6 and "likelihood" not in report
     assert main(command) == 0 and len(server.calls) == 6
     assert main([*command, "--base-url", f"{server.url}/other"]) == 1
-    assert "other base_url" in capsys.readouterr().err
+    assert "other --base-url" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

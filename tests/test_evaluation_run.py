@@ -153,7 +153,7 @@ class TestEmoLlama:
     def test_other_settings_are_refused(self, ours, tmp_path):
         predictor, processor = load_predictor(ours, EMOTIONS, device="cpu", max_new_tokens=2)
         evaluate(predictor, face_samples(2), processor, tmp_path, {"model": "a"}, progress=False)
-        with pytest.raises(ValueError, match="results with other model"):
+        with pytest.raises(ValueError, match="results with other `model`"):
             evaluate(predictor, face_samples(2), processor, tmp_path, {"model": "b"}, progress=False)
 
     def test_unreadable_samples_are_counted(self, ours, tmp_path):

@@ -194,9 +194,9 @@ def test_a_killed_run_goes_on_and_a_torn_line_is_dropped(records, tmp_path):
 
 def test_a_journal_belongs_to_its_settings(records, tmp_path):
     run(records, tmp_path / "o", category=CategoryQuestions())
-    with pytest.raises(ValueError, match="begun with other seed"):
+    with pytest.raises(ValueError, match="begun with other `seed`"):
         run(records, tmp_path / "o", category=CategoryQuestions(), seed=1)
-    with pytest.raises(ValueError, match="begun with other category, conversation"):
+    with pytest.raises(ValueError, match="begun with other `category`, `conversation`"):
         run(records, tmp_path / "o", conversation=writer())
     (tmp_path / "p.journal").write_text('{"id": "x"}\n')
     with pytest.raises(ValueError, match="is no journal"):

@@ -101,7 +101,7 @@ def test_a_clip_is_described_once_and_the_writer_sees_its_centre(server, make_wr
     assert "You see an image." in picture.prompt
     tokens = (tmp_path / "o.jsonl.journal").read_text().count('"tokens"')
     assert tokens == len(server.calls)  # each is paid for, once
-    with pytest.raises(ValueError, match="begun with other conversation"):
+    with pytest.raises(ValueError, match="begun with other `conversation`"):
         run(records, tmp_path / "o.jsonl", make_writer(), max_attempts=2)
 
 

@@ -84,9 +84,8 @@ class Journal:
         self._process = process
         self._own = self.folder / f"results-{process:05d}.jsonl"
         if changed := changed_settings(self.folder, settings, keep=process == 0):
-            raise InputError(
-                f"{folder} has results with other {', '.join(changed)}: remove it, or name another folder."
-            )
+            names = ", ".join(f"`{name}`" for name in changed)
+            raise InputError(f"{folder} has results with other {names}: remove it, or name another folder.")
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -91,9 +91,9 @@ class Journal:
             raise InputError(f"{self.path} is no journal: name another output.")
         changed = sorted(name for name in new if old.get(name) != new[name])
         if changed:
+            names = ", ".join(f"`{name}`" for name in changed)
             raise InputError(
-                f"{self.path} was begun with other {', '.join(changed)}: go on with the same, remove it, or name "
-                "another output."
+                f"{self.path} was begun with other {names}: go on with the same, remove it, or name another output."
             )
 
     def _note(self, entry: ReplyEntry, start: int) -> None:

@@ -98,7 +98,7 @@ def test_an_evaluation_is_of_one_precision(tiny, bitsandbytes, tmp_path, capsys)
     begin += ["--max-new-tokens", "2"]
     assert main([*begin, "--load-in-4bit", "--device-map", "auto"]) == 0
     assert main(begin) == 1
-    assert "other load_in_4bit" in capsys.readouterr().err
+    assert "other --load-in-4bit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

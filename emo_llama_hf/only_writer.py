@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,7 +30,7 @@ def only_writer(path: str | Path) -> Iterator[None]:
     except Timeout:
         raise InputError(f"Another run is writing {path}: wait for it, or name another output.") from None
     try:
-        remove_unfinished(path.parent, escape(path.name))
+        remove_unfinished(path.parent, path.name)
         yield
     finally:
         with suppress(OSError):  # Windows removes no open file

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
@@ -98,15 +99,15 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def remove_unfinished(folder: Path, name: str = "*") -> None:
+def remove_unfinished(folder: Path, name: str | None = None) -> None:
     """
     Remove what killed processes left of [`whole_file`]s.
 
     Args:
         folder (`Path`): where no other process is writing such files.
-        name (`str`, *optional*): of the files, as a pattern; all by default.
+        name (`str`, *optional*): of the one that was to be; all by default.
     """
-    for path in folder.glob(f".{name}.????????.part"):
+    for path in folder.glob(f".{'*' if name is None else escape(name)}.????????.part"):
         path.unlink(missing_ok=True)
 
 

@@ -45,8 +45,7 @@ class Parts:
         if not file.exists():
             remove_unfinished(self.folder, SETTINGS_FILE)
         if changed := changed_settings(self.folder, settings, keep=True, name=SETTINGS_FILE):
-            names = ", ".join(f"`{name}`" for name in changed)
-            raise InputError(f"`output`: {folder} has rows with other {names}: remove it, or name another folder.")
+            raise InputError(f"`output`: {folder} has rows with other {changed}: remove it, or name another folder.")
 
     @contextmanager
     def writing(self, number: int) -> Iterator["Part"]:

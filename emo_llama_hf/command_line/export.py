@@ -21,7 +21,7 @@ def export(
     dtype: Dtype = "auto",
     push_to_hub: PushToHub = None,
 ) -> int:
-    """Write a model as graphs: torch.export, ONNX or OpenVINO. Commands that ask a model open them by --model."""
+    """Write a model as graphs: torch.export, ONNX or OpenVINO. --trust-export opens them where a model is asked."""
     logging.disable_progress_bar()
     network, processor = load_model(model, base=base, dtype=dtype)
     with published_folder(output, push_to_hub) as folder:

@@ -1,6 +1,5 @@
 """Shows the page: to this machine, or with a password to others; it loads nothing from anywhere else."""
 
-import os
 import signal
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import gradio
+from accelerate.utils import patch_environment
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -94,16 +94,11 @@ def launch(
 @contextmanager
 def page_files() -> Iterator[None]:
     """A folder for what visitors of pages that are built within the block show, which is gone afterwards."""
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    with tempfile.TemporaryDirectory(prefix="emo-llama-demo-", ignore_cleanup_errors=True) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
-                os.environ["GRADIO_TEMP_DIR"] = before
+    with (
+        tempfile.TemporaryDirectory(prefix="emo-llama-demo-", ignore_cleanup_errors=True) as folder,
+        patch_environment(GRADIO_TEMP_DIR=folder),
+    ):
+        yield
 
 
 def serve_page(page: gradio.Blocks, limits: DemoLimits, host: str, port: int, password: str | None = None) -> None:

@@ -40,7 +40,7 @@ class ResultEntry(Answer, total=False):
     attributes: dict[str, str]
 
 
-def changed_settings(folder: Path, settings: dict[str, Any], keep: bool, name: str = SETTINGS_FILE) -> list[str]:
+def changed_settings(folder: Path, settings: dict[str, Any], keep: bool, name: str = SETTINGS_FILE) -> str:
     """
     What a folder's results were begun with otherwise.
 
@@ -51,7 +51,7 @@ def changed_settings(folder: Path, settings: dict[str, Any], keep: bool, name: s
         name (`str`, *optional*): of the file that has them.
 
     Returns:
-        `list[str]`: names of settings, sorted; none in a folder that has no settings yet.
+        `str`: the settings' names, sorted, as arguments are named; empty in a folder that has no settings yet.
 
     Raises:
         `InputError`: the file of settings is damaged.
@@ -60,9 +60,9 @@ def changed_settings(folder: Path, settings: dict[str, Any], keep: bool, name: s
     if not file.exists():
         if keep:
             write_text(file, json.dumps(settings, indent=2) + "\n")
-        return []
+        return ""
     old = read_object(file.read_bytes(), str(file), ADVICE)
-    return sorted(name for name in {*old, *settings} if old.get(name) != settings.get(name))
+    return ", ".join(f"`{name}`" for name in sorted({*old, *settings}) if old.get(name) != settings.get(name))
 
 
 class Journal:
@@ -84,8 +84,7 @@ class Journal:
         self._process = process
         self._own = self.folder / f"results-{process:05d}.jsonl"
         if changed := changed_settings(self.folder, settings, keep=process == 0):
-            names = ", ".join(f"`{name}`" for name in changed)
-            raise InputError(f"{folder} has results with other {names}: remove it, or name another folder.")
+            raise InputError(f"{folder} has results with other {changed}: remove it, or name another folder.")
 
     @contextmanager
     def writing(self) -> Iterator[None]:

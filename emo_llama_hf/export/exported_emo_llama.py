@@ -22,22 +22,30 @@ if TYPE_CHECKING:
 MANIFEST = "export.json"  # transformers' list of the graphs
 
 
-class _Graph(nn.Module):
-    """A graph in place of the module that it was made of."""
+class _Exported:
+    """Whatever graphs run in place of modules."""
 
-    def __init__(self, exported: "ExportedModel", name: str):
-        super().__init__()
-        self.exported, self.name = exported, name
+    exported: Any  # an `ExportedModel`: transformers reads the hints of models, and may not have that class
 
     @property
     def device(self) -> torch.device:
+        """Where its inputs go."""
         device: torch.device = self.exported.device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The type of its weights."""
         dtype: torch.dtype = self.exported.dtype
         return dtype
+
+
+class _Graph(_Exported, nn.Module):
+    """A graph in place of the module that it was made of."""
+
+    def __init__(self, exported: "ExportedModel", name: str):
+        super().__init__()
+        self.exported, self.name = exported, name
 
     def takes(self, name: str) -> list[int] | None:
         """The shape of an input when the graph was made; `None` where it has no such input."""
@@ -180,7 +188,7 @@ class _Model(EmoLlamaModel):
         return tokens, None, None
 
 
-class ExportedEmoLlama(EmoLlamaForConditionalGeneration):
+class ExportedEmoLlama(_Exported, EmoLlamaForConditionalGeneration):
     """
     An EmoLlama that [`export_model`] wrote: the same calls, `generate` and pipeline as of the one in torch, with its
     networks run by torch.export's program, ONNX Runtime or OpenVINO. It gives no hidden states and no attention
@@ -224,18 +232,6 @@ class ExportedEmoLlama(EmoLlamaForConditionalGeneration):
         with no_telemetry(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of torch, about how transformers asks it
             return cls(ExportedModel.from_pretrained(name, device="cpu", **run_settings(found[0], dtype)))
-
-    @property
-    def device(self) -> torch.device:
-        """Where its inputs go."""
-        device: torch.device = self.exported.device
-        return device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of its weights."""
-        dtype: torch.dtype = self.exported.dtype
-        return dtype
 
     def to(self, device: str | torch.device) -> "ExportedEmoLlama":
         """

@@ -1,12 +1,11 @@
 """What a model can be exported to, by which packages; the exporters are transformers' own."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from accelerate.utils import patch_environment
 from transformers.utils.import_utils import _is_package_available
 
 from ..missing_package import MissingPackageError
@@ -68,14 +67,6 @@ def check_packages(name: str) -> None:
         raise MissingPackageError(f"An export to {name} needs {', '.join(missing)}: {INSTALL}.")
 
 
-@contextmanager
-def no_telemetry() -> Iterator[None]:
+def no_telemetry() -> AbstractContextManager[None]:
     """OpenVINO tells its makers when it is imported and what it converts, unless it takes this for a CI job."""
-    before = os.environ.get("CI")
-    os.environ["CI"] = "true"
-    try:
-        yield
-    finally:
-        del os.environ["CI"]
-        if before is not None:
-            os.environ["CI"] = before
+    return patch_environment(CI="true")  # type: ignore[no-any-return]

@@ -77,8 +77,7 @@ def same_settings(folder: str | Path, settings: dict[str, Any]) -> None:
     folder, settings = Path(folder), json.loads(json.dumps(settings, default=str))
     folder.mkdir(parents=True, exist_ok=True)
     if changed := changed_settings(folder, settings, keep=PartialState().is_main_process):
-        names = ", ".join(f"`{name}`" for name in changed)
-        raise InputError(f"{folder} was begun with other {names}: use the same, or name another folder.")
+        raise InputError(f"{folder} was begun with other {changed}: use the same, or name another folder.")
 
 
 def _free() -> None:

@@ -12,6 +12,7 @@ from transformers import (
     PreTrainedConfig,
     SamMaskDecoderConfig,
 )
+from transformers.activations import ACT2FN
 
 from .setting_checks import (
     LARGEST_SIDE,
@@ -80,6 +81,9 @@ def _build(
             config = config_class.for_model(**values) if config_class is AutoConfig else config_class(**values)
     check_base_settings(config, f"{name}.")
     check_sizes(config, f"{name}.")
+    for activation in ("hidden_act", "hidden_activation", "activation_function"):  # by family of models
+        if (function := getattr(config, activation, None)) is not None:
+            check_choice(f"{name}.{activation}", function, tuple(ACT2FN))
     if getattr(config, "return_dict", None) is False:
         raise ValueError(f"`{name}.return_dict` must be true, got False: the model takes what its parts give by name.")
     rope = getattr(config, "rope_parameters", None) or {}

@@ -185,6 +185,7 @@ def test_a_missing_file_is_named(source, tmp_path, name):
         ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
         ({"bert_type": "raw_bert"}, "bert_type"),
         ({"rope_scaling": 2}, "rope_scaling"),
+        ({"hidden_act": "nn"}, "hidden_act"),
     ],
 )
 def test_a_setting_that_cannot_be_reproduced_is_named(source, tmp_path, settings, named):

@@ -21,11 +21,23 @@ from emo_llama_hf.data import RecordError, Records
             "2_ClipsforFaceCrop/Action/Sad/0010/1.jpg",
             "train_All.csv:2: {folder} is a folder without pictures",
         ),
-        ("raf_db", "basic/EmoLabel/list_patition_label.txt", "{file}"),
+        (
+            "raf_db",
+            "basic/EmoLabel/list_patition_label.txt",
+            "{file} is not there, which raf_db is read from: put it there",
+        ),
         ("affectnet", "Manually_Annotated_file_lists/training.csv", "no rows of split 'train'"),
-        ("fer2013", "fer2013.csv", "{file}"),
-        ("dfew", "EmoLabel_DataSplit/test(single-labeled)/set_1.csv", "{file}"),
-        ("mafw", "Train & Test Set/single/no_caption/set_1/train.txt", "{file}"),
+        ("fer2013", "fer2013.csv", "{file} is not there, which fer2013 is read from: put it there"),
+        (
+            "dfew",
+            "EmoLabel_DataSplit/test(single-labeled)/set_1.csv",
+            "{file} is not there, which dfew is read from: put it there",
+        ),
+        (
+            "mafw",
+            "Train & Test Set/single/no_caption/set_1/train.txt",
+            "{file} is not there, which mafw is read from: put it there",
+        ),
         ("ferv39k", "4_setups/All_scenes/test_All.csv", "All_scenes has no list test_*.csv"),
     ],
 )

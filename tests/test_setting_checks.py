@@ -44,6 +44,14 @@ def test_modeling_and_processing_have_the_same_checks():
         (EmoLlamaConfig, {"text_config": {"model_type": []}}, r"`text_config.model_type` must be a text, got \[\]"),
         (EmoLlamaConfig, {"text_config": {"hidden_size": "a"}}, "`text_config` is not valid: .*'hidden_size'"),
         (EmoLlamaConfig, {"text_config": {"num_hidden_layers": 10**9}}, "`text_config.num_hidden_layers` .* to 1000"),
+        (
+            EmoLlamaConfig,
+            {"text_config": {"hidden_act": "nn"}},
+            "`text_config.hidden_act` must be one of .*, got 'nn'",
+        ),
+        (EmoLlamaConfig, {"vision_config": {"hidden_act": "nn"}}, "`vision_config.hidden_act` must be one of"),
+        (EmoLlamaConfig, {"qformer_config": {"hidden_act": 3}}, "`qformer_config"),
+        (EmoLlamaFaceConfig, {"backbone_config": {"hidden_act": "nn"}}, "`backbone_config.hidden_act` must be one of"),
         (EmoLlamaConfig, {"text_config": {"model_type": "t5"}}, "`text_config.is_encoder_decoder` must be false"),
         (EmoLlamaConfig, {"qformer_config": {"return_dict": False}}, "`qformer_config.return_dict` must be true"),
         (

@@ -215,6 +215,14 @@ class Records:
             yield from self._rows(self._source, **self.options)
         except InputError:
             raise
+        except FileNotFoundError as error:
+            if error.errno is None:
+                raise  # a layout's own words
+            options = ", ".join(list(inspect.signature(self._rows).parameters)[1:])
+            others = f", or choose other files by its options ({options})" if options else ""
+            raise FileNotFoundError(
+                f"{error.filename} is not there, which {self.layout} is read from: put it there{others}."
+            ) from error
         except (ValueError, csv.Error, NotImplementedError, OSError) as error:  # not UTF-8, no Parquet, ...
             if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
                 raise  # the system's, or of a file that is not there; Arrow's are neither

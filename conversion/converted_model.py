@@ -8,6 +8,7 @@ import torch
 from transformers import GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 
+from ..carried_pipeline import carry_pipeline
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.processing_emo_llama import EmoLlamaProcessor
@@ -78,6 +79,7 @@ class ConvertedModel:
             config.save_pretrained(folder)
             self.generation_config.save_pretrained(folder)
             self.processor.save_pretrained(folder)
+            carry_pipeline(folder)
             if self.adapter is not None:
                 self.adapter.save(folder / ADAPTER_FOLDER, settings.push_to_hub or str(output.absolute()))
             self.origin.save(folder)

@@ -16,6 +16,7 @@ from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS
 from transformers.utils.hub import extract_commit_hash
 from transformers.utils.peft_utils import ADAPTER_CONFIG_NAME, find_adapter_config_file
 
+from .carried_pipeline import carry_pipeline
 from .default_model import default_model
 from .input_error import InputError
 from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
@@ -100,6 +101,7 @@ class AdapterBase:
                     shutil.copyfile(Path(default_model()) / file, unfinished)
             for module in (model, model.model):
                 custom_object_save(module, folder)
+            carry_pipeline(folder)
         settings = json.loads((folder / ADAPTER_CONFIG_NAME).read_text("utf-8"))
         settings |= {"base_model_name_or_path": name, "revision": self.revision}
         write_text(folder / ADAPTER_CONFIG_NAME, json.dumps(settings, indent=2, sort_keys=True) + "\n")

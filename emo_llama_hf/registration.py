@@ -7,7 +7,8 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .chat.pipeline import TASK, EmotionChatPipeline
+from .carried_pipeline import TASK
+from .chat.pipeline import EmotionChatPipeline
 from .default_model import default_model
 from .load_model import load_weights
 from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig

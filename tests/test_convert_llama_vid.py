@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
+from carried import carried_pipeline
 from emo_llama_hf.conversion.add_faces import add_faces
 from emo_llama_hf.conversion.face_parts import FaceSources
 from emo_llama_hf.conversion.llama_vid_export import export_llama_vid
@@ -128,6 +129,7 @@ def test_what_a_published_folder_needs_is_there(converted):
     }
     auto_map = json.loads((converted / "config.json").read_text())["auto_map"]
     assert set(auto_map) == {"AutoConfig", "AutoModel", "AutoModelForImageTextToText", "AutoModelForMultimodalLM"}
+    assert carried_pipeline(converted).__name__ == "EmotionChatPipeline"
     card = (converted / "README.md").read_text()
     assert "LLaMA-VID" in card and "CC BY-NC 4.0" in card and "EVA-CLIP" in card and "FaceXFormer" not in card
 

@@ -10,6 +10,7 @@ from huggingface_hub import HfApi, ModelCard, snapshot_download
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 
 import emo_llama_hf.adapter_base
+from carried import carried_pipeline
 from emo_llama_command import main
 from emo_llama_hf import load_model
 from emo_llama_hf.training import EmoLlamaDataCollator
@@ -95,6 +96,7 @@ def test_commands(of_default, tmp_path, capsys, monkeypatch):
 def test_nothing_names_this_machine(of_default, tiny):
     _, folder = of_default
     assert settings(folder) == (".", None)
+    assert carried_pipeline(folder).__name__ == "EmotionChatPipeline"
     for file in folder.iterdir():
         if file.suffix in (".json", ".md", ".py"):
             assert str(tiny) not in file.read_text("utf-8"), file
@@ -114,6 +116,7 @@ class TestMerge:
         assert names - {"tokenizer.model"} <= {str(path.relative_to(output)) for path in output.rglob("*")}
         assert {"modeling_emo_llama.py", "processing_emo_llama.py"} <= names
         assert not (output / "adapter_config.json").exists()
+        assert carried_pipeline(output).__name__ == "EmotionChatPipeline"
 
     def test_refused(self, trained, tiny, tmp_path, capsys):
         (tmp_path / "full").mkdir()
@@ -204,7 +207,7 @@ class TestCard:
         trainer = run(tiny, tmp_path / "run", {**SHORT, **pushed})
         expected = logits(trainer.model, batch)
         assert ModelCard.load("user/run").data.library_name == "peft"
-        assert not any(name.startswith("checkpoint") for name in HfApi().list_repo_files("user/run"))
+        assert not any(name.startswith("checkpoint-") for name in HfApi().list_repo_files("user/run"))
         for opened in (
             AutoModelForImageTextToText.from_pretrained("user/run"),
             load_model("user/run")[0],

@@ -19,6 +19,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.trainer_pt_utils import AcceleratorConfig
 
 import training_run
+from carried import carried_pipeline
 from emo_llama_command import main
 from emo_llama_hf import load_model
 from emo_llama_hf.closed_set import closed_prompt
@@ -206,6 +207,7 @@ class TestWhatLearns:
     def test_parts_without_lora(self, run, changed, tmp_path, batch):
         trainer = run(tmp_path, {"max_steps": 3}, {"lora_rank": 0, "parts": ["qformer", "projector"]})
         assert changed(trainer.model) == {"qformer", "query_tokens", "visual_tokens"}
+        assert carried_pipeline(tmp_path).__name__ == "EmotionChatPipeline"
         reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
         with torch.no_grad():
             assert torch.allclose(reloaded(**batch).logits, trainer.model.eval()(**batch).logits, atol=1e-5)

@@ -16,6 +16,7 @@ from transformers import Pipeline, ProcessorMixin
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
+from ..carried_pipeline import carry_pipeline
 from ..chat_message import ChatMessage, VisualKind
 from ..checkpoint_checks import check_fit
 from ..closed_set.label_scores import check_finite, label_scores
@@ -29,7 +30,6 @@ from ..processing.prompts import Attributes
 from ..processing.setting_checks import check_mapping, shown
 from ..processing.visual import Visual
 from .annotation import annotate_frame
-from .carried_code import carry_code
 from .error_text import error_text
 from .generation_arguments import check_generation_arguments
 from .questions import as_turns, check_question, fetched, read_input, visual_sources
@@ -37,8 +37,6 @@ from .result import EmotionResult, ErrorResult, ResultFace, ResultFrame, as_dict
 from .rows import rows_of
 from .subject import Subject
 from .timeline.timeline import Timeline
-
-TASK = "emotion-chat"
 
 Value = TypeVar("Value")
 
@@ -85,16 +83,9 @@ class EmotionChatPipeline(Pipeline):
             kwargs: of the model's and the processor's `save_pretrained`.
         """
         Path(save_directory).mkdir(parents=True, exist_ok=True)
-        where = f"{__name__.rpartition('.')[-1]}.{type(self).__name__}"
-        self.model.config.custom_pipelines = {
-            TASK: {"impl": where, "pt": ["AutoModelForImageTextToText"], "type": "multimodal"}
-        }
-        try:
-            self.model.save_pretrained(save_directory, **kwargs)
-        finally:
-            del self.model.config.custom_pipelines
+        self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
-        carry_code(__name__, Path(save_directory))
+        carry_pipeline(Path(save_directory), type(self))
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """

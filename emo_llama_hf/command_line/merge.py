@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..adapter_base import find_base
+from ..carried_pipeline import carry_pipeline
 from ..conversion.output_folder import published_folder
 from ..input_error import InputError
 from ..load_model import is_quantized, load_model
@@ -30,5 +31,6 @@ def merge(
     with published_folder(merged, push_to_hub) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
+        carry_pipeline(folder)
     print(f"Wrote {merged}.")
     return 0

@@ -14,6 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import ADAPTER_CONFIG_NAME, CONFIG_NAME
 
+from ..carried_pipeline import carry_pipeline
 from ..input_error import InputError
 from ..whole_file import named_errors, whole_files, write_text
 from .checkpoints import is_whole, readable_checkpoint
@@ -95,6 +96,8 @@ class RunTrainer(Trainer):
                 super()._save(str(unfinished), state_dict)
             if adapter and self.origin.base is not None:
                 self.origin.base.record(unfinished, self.model.get_base_model(), self.hub_model_id)
+            if not adapter:
+                carry_pipeline(unfinished)
             write_text(unfinished / "README.md", str(run_card(self, self.origin)))  # PEFT writes one of its own
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

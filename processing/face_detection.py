@@ -28,6 +28,7 @@ SMALLEST_FACE = (
     0.02  # `min_face_fraction` of the detectors made here: none above a fortieth of the shorter side is lost
 )
 LARGEST_PICTURE = 2**24  # pixels looked at together; P-Net takes 1.4 GB and 5 s of a core for them
+MOST_ON_CPU = 2**19  # pixels of several pictures: memory for more is taken anew each time, which takes longer
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ class EmoLlamaFaceDetector(PreTrainedModel):
             for size, indices in same_size.items():
                 if min(size) < self.config.min_face_size:
                     continue
-                together = max(1, min(self.config.batch_size, LARGEST_PICTURE // (size[0] * size[1])))
+                most = LARGEST_PICTURE if self.device.type != "cpu" else min(LARGEST_PICTURE, MOST_ON_CPU)
+                together = max(1, min(self.config.batch_size, most // (size[0] * size[1])))
                 for start in range(0, len(indices), together):
                     batch = indices[start : start + together]
                     pixels = torch.from_numpy(np.stack([np.asarray(pictures[index]) for index in batch]))

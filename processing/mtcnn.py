@@ -7,13 +7,16 @@ trained weights give its boxes. Box arithmetic runs on the CPU in float32, the s
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .non_maximum_suppression import nms_per_picture
+from .summed_area import SummedArea
+
 WINDOW = 12  # pixels: the side of what one cell of the proposal net sees
 STRIDE = 2  # pixels between two neighbouring cells
+PIXELS_IN_CACHE = 2**17  # that a net reads at once on a CPU, whose cache holds what it makes of them
 
 
 class Detections(NamedTuple):
@@ -31,23 +34,73 @@ class Detections(NamedTuple):
     landmarks: Tensor
 
 
+class ChannelsLastPReLU(nn.PReLU):
+    """`nn.PReLU` of (N, C, H, W) in channels_last, which torch computes twice as fast as a table of (N*H*W, C)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C, H, W) -> the same."""
+        table = features.permute(0, 2, 3, 1)
+        return super().forward(table.flatten(0, 2)).view(table.shape).permute(0, 3, 1, 2)
+
+
+class ChannelsLastMaxPool(nn.Module):
+    """
+    `nn.MaxPool2d(side, 2, ceil_mode=True)` in channels_last, first of rows and then of columns: three times as fast.
+
+    Args:
+        side (`int`): of the windows, two apart.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C, H, W) -> (N, C, h, w)."""
+        return self._pooled(self._pooled(features, 2), 3)
+
+    def _pooled(self, features: Tensor, dim: int) -> Tensor:
+        length = features.shape[dim]
+        count = (length - self.side + 1) // 2 + 1
+        first, *others = (
+            features.narrow(dim, shift, length - shift)[(slice(None),) * dim + (slice(None, 2 * count, 2),)]
+            for shift in range(self.side)
+        )
+        pooled = first
+        for other in others:
+            short = other.shape[dim]  # by one where the last window goes beyond the edge
+            if short == count:
+                pooled = torch.maximum(pooled, other)
+            else:
+                pooled = torch.cat(
+                    (torch.maximum(pooled.narrow(dim, 0, short), other), pooled.narrow(dim, short, 1)), dim
+                )
+        return pooled
+
+
 class ProposalNet(nn.Module):
     """P-Net: slides over a picture of any size from 12x12 and rates every 12x12 window, two pixels apart."""
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *(nn.Conv2d(3, 10, 3), nn.PReLU(10), nn.MaxPool2d(2, 2, ceil_mode=True)),
-            *(nn.Conv2d(10, 16, 3), nn.PReLU(16)),
-            *(nn.Conv2d(16, 32, 3), nn.PReLU(32)),
+            *(nn.Conv2d(3, 10, 3), ChannelsLastPReLU(10), ChannelsLastMaxPool(2)),
+            *(nn.Conv2d(10, 16, 3), ChannelsLastPReLU(16)),
+            *(nn.Conv2d(16, 32, 3), ChannelsLastPReLU(32)),
         )
         self.face_head = nn.Conv2d(32, 2, 1)
         self.box_head = nn.Conv2d(32, 4, 1)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """pixels (N, 3, H, W) -> probability of a face (N, h, w), box offsets (N, 4, h, w) in window sides."""
-        features = self.features(pixels)
-        return self.face_head(features).softmax(dim=1)[:, 1], self.box_head(features)
+        """pixels (N, 3, H, W) -> probability of a face (N, h, w), box offsets (N, h, w, 4) in window sides."""
+        features = self.features(pixels).permute(0, 2, 3, 1)
+        heads = (self.face_head, self.box_head)
+        # As one matrix: torch has no fast convolution of so few channels.
+        weight, bias = (
+            torch.cat(parts) for parts in zip(*((h.weight.flatten(1), h.bias) for h in heads), strict=True)
+        )
+        rated = F.linear(features, weight, bias)
+        return (rated[..., 1] - rated[..., 0]).sigmoid(), rated[..., 2:]  # softmax of two
 
 
 class RefineNet(nn.Module):
@@ -56,9 +109,9 @@ class RefineNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *(nn.Conv2d(3, 28, 3), nn.PReLU(28), nn.MaxPool2d(3, 2, ceil_mode=True)),
-            *(nn.Conv2d(28, 48, 3), nn.PReLU(48), nn.MaxPool2d(3, 2, ceil_mode=True)),
-            *(nn.Conv2d(48, 64, 2), nn.PReLU(64)),
+            *(nn.Conv2d(3, 28, 3), ChannelsLastPReLU(28), ChannelsLastMaxPool(3)),
+            *(nn.Conv2d(28, 48, 3), ChannelsLastPReLU(48), ChannelsLastMaxPool(3)),
+            *(nn.Conv2d(48, 64, 2), ChannelsLastPReLU(64)),
         )
         self.dense = nn.Sequential(nn.Linear(64 * 3 * 3, 128), nn.PReLU(128))
         self.face_head = nn.Linear(128, 2)
@@ -76,10 +129,10 @@ class OutputNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *(nn.Conv2d(3, 32, 3), nn.PReLU(32), nn.MaxPool2d(3, 2, ceil_mode=True)),
-            *(nn.Conv2d(32, 64, 3), nn.PReLU(64), nn.MaxPool2d(3, 2, ceil_mode=True)),
-            *(nn.Conv2d(64, 64, 3), nn.PReLU(64), nn.MaxPool2d(2, 2, ceil_mode=True)),
-            *(nn.Conv2d(64, 128, 2), nn.PReLU(128)),
+            *(nn.Conv2d(3, 32, 3), ChannelsLastPReLU(32), ChannelsLastMaxPool(3)),
+            *(nn.Conv2d(32, 64, 3), ChannelsLastPReLU(64), ChannelsLastMaxPool(3)),
+            *(nn.Conv2d(64, 64, 3), ChannelsLastPReLU(64), ChannelsLastMaxPool(2)),
+            *(nn.Conv2d(64, 128, 2), ChannelsLastPReLU(128)),
         )
         self.dense = nn.Sequential(nn.Linear(128 * 3 * 3, 256), nn.PReLU(256))
         self.face_head = nn.Linear(256, 2)
@@ -126,25 +179,23 @@ class Mtcnn(nn.Module):
 
     def forward(self, pixels: Tensor) -> list[Detections]:
         """RGB pixels (B, H, W, 3) of 0..255, any dtype, on the nets' device -> the faces of each of the B pictures."""
-        pixels = pixels.permute(0, 3, 1, 2).float().contiguous()  # twice as fast to average
-        picture, boxes = self._propose(pixels)
-        picture, boxes = self._refine(pixels, picture, boxes)
-        picture, found = self._decide(pixels, picture, boxes)
+        pictures = SummedArea(pixels)
+        picture, boxes = self._propose(pictures)
+        picture, boxes = self._refine(pictures, picture, boxes)
+        picture, found = self._decide(pictures, picture, boxes)
         return [Detections(*(tensor[picture == index] for tensor in found)) for index in range(len(pixels))]
 
-    def _propose(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """pixels (B, 3, H, W) -> picture index (N,), square boxes (N, 4)."""
-        height, width = pixels.shape[-2:]
+    def _propose(self, pictures: SummedArea) -> tuple[Tensor, Tensor]:
+        """B pictures -> picture index (N,), square boxes (N, 4)."""
+        height, width = pictures.height, pictures.width
         levels = []
         for scale in pyramid_scales(height, width, self.min_face_size, self.pyramid_factor):
-            level = F.adaptive_avg_pool2d(pixels, (int(height * scale + 1), int(width * scale + 1)))
-            probability, offsets = self.pnet(_normalized(level))
+            level = _normalized(pictures.pooled(int(height * scale + 1), int(width * scale + 1)))
+            probability, offsets = self.pnet(level)
             # Chosen on the nets' device: every read of its values makes Python wait for it.
             cells = (probability >= self.thresholds[0]).nonzero()  # N, 3
             picture, row, column = cells.unbind(dim=1)
-            passed = torch.cat(
-                (probability[picture, row, column, None], offsets[picture, :, row, column]), dim=1
-            ).cpu()
+            passed = torch.cat((probability[picture, row, column, None], offsets[picture, row, column]), dim=1).cpu()
             picture, row, column = cells.cpu().unbind(dim=1)
             scores, offsets = passed[:, 0], passed[:, 1:]
             corner = STRIDE * torch.stack((column, row), dim=1).float()
@@ -158,17 +209,17 @@ class Mtcnn(nn.Module):
         kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[1])
         return picture[kept], square(shift(boxes[kept], offsets[kept], extra_pixel=0))
 
-    def _refine(self, pixels: Tensor, picture: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    def _refine(self, pictures: SummedArea, picture: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """The proposals that R-Net takes for faces: picture index (M,), corrected square boxes (M, 4)."""
-        picture, boxes, (scores, offsets) = self._look_closer(self.rnet, 24, pixels, picture, boxes)
+        picture, boxes, (scores, offsets) = self._look_closer(self.rnet, 24, pictures, picture, boxes)
         passed = scores > self.thresholds[1]
         picture, boxes, scores, offsets = picture[passed], boxes[passed], scores[passed], offsets[passed]
         kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[2])
         return picture[kept], square(shift(boxes[kept], offsets[kept], extra_pixel=1))
 
-    def _decide(self, pixels: Tensor, picture: Tensor, boxes: Tensor) -> tuple[Tensor, Detections]:
+    def _decide(self, pictures: SummedArea, picture: Tensor, boxes: Tensor) -> tuple[Tensor, Detections]:
         """The boxes that O-Net takes for faces: picture index (K,) and their detections."""
-        picture, boxes, (scores, offsets, points) = self._look_closer(self.onet, 48, pixels, picture, boxes)
+        picture, boxes, (scores, offsets, points) = self._look_closer(self.onet, 48, pictures, picture, boxes)
         passed = scores > self.thresholds[2]
         picture, boxes, scores, offsets, points = (t[passed] for t in (picture, boxes, scores, offsets, points))
         sides = boxes[:, 2:] - boxes[:, :2] + 1
@@ -179,28 +230,24 @@ class Mtcnn(nn.Module):
         return picture[kept], Detections(boxes[kept], scores[kept], landmarks[kept])
 
     def _look_closer(
-        self, net: nn.Module, side: int, pixels: Tensor, picture: Tensor, boxes: Tensor
+        self, net: nn.Module, side: int, pictures: SummedArea, picture: Tensor, boxes: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """
         Shows each box's part of its picture, as side x side pixels, to a net; boxes quite outside are dropped.
 
         Returns the picture index and boxes that were shown, and the net's outputs for them, on the CPU.
         """
-        height, width = pixels.shape[-2:]
+        height, width = pictures.height, pictures.width
         # Pixel counting starts at 1 in the original, hence the left and top edge one pixel further out.
-        left_top = boxes[:, :2].trunc().int().clamp(min=1) - 1
-        right_bottom = boxes[:, 2:].trunc().int().minimum(torch.tensor([width, height], dtype=torch.int))
+        left_top = boxes[:, :2].long().clamp(min=1) - 1
+        right_bottom = boxes[:, 2:].long().minimum(torch.tensor([width, height]))
         inside = (left_top < right_bottom).all(dim=1)
         picture, boxes = picture[inside], boxes[inside]
-        edges = torch.cat((picture[:, None], left_top[inside], right_bottom[inside]), dim=1).tolist()
-        # One empty batch when there is no box, so that the outputs have their shapes.
-        batches = []
-        for start in range(0, max(len(edges), 1), self.crop_batch_size):
-            crops = [
-                F.adaptive_avg_pool2d(pixels[index, :, y0:y1, x0:x1], (side, side))
-                for index, x0, y0, x1, y1 in edges[start : start + self.crop_batch_size]
-            ]
-            batches.append(net(_normalized(torch.stack(crops) if crops else pixels.new_zeros(0, 3, side, side))))
+        edges = torch.cat((left_top[inside], right_bottom[inside]), dim=1)
+        batches = [
+            _few_at_a_time(net, _normalized(pictures.crops(some, parts, side)), self.crop_batch_size)
+            for some, parts in zip(picture.split(self.crop_batch_size), edges.split(self.crop_batch_size), strict=True)
+        ]
         return picture, boxes, [torch.cat(outputs).cpu() for outputs in zip(*batches, strict=True)]
 
 
@@ -234,57 +281,16 @@ def square(boxes: Tensor) -> Tensor:
     return torch.cat((corner, corner + longer), dim=1)
 
 
-def nms_per_picture(
-    picture: Tensor, boxes: Tensor, scores: Tensor, threshold: float, over_smaller: bool = False
-) -> Tensor:
-    """`non_maximum_suppression` among the boxes of each picture; picture (N,) int64 says which a box belongs to."""
-    kept = [torch.zeros(0, dtype=torch.long)]
-    for index in sorted(set(picture.tolist())):
-        (members,) = (picture == index).nonzero(as_tuple=True)
-        kept.append(members[non_maximum_suppression(boxes[members], scores[members], threshold, over_smaller)])
-    return torch.cat(kept)
-
-
-def non_maximum_suppression(boxes: Tensor, scores: Tensor, threshold: float, over_smaller: bool = False) -> Tensor:
-    """
-    Drops every box that overlaps a kept, more probable one by more than `threshold`.
-
-    Args:
-        boxes (`torch.FloatTensor` of shape `(N, 4)`): x0, y0, x1, y1.
-        scores (`torch.FloatTensor` of shape `(N,)`): what says which of two boxes is kept.
-        threshold (`float`): greatest overlap allowed, 0 to 1.
-        over_smaller (`bool`, *optional*, defaults to `False`):
-            Overlap is intersection over the smaller area, in whole pixels (a side counts one more), not intersection
-            over union.
-
-    Returns:
-        `torch.LongTensor` of shape `(M,)`: indices of the kept boxes, most probable first.
-    """
-    extra_pixel = 1 if over_smaller else 0
-    # In numpy, whose calls on so few numbers take a third of torch's time.
-    corners, ratings = boxes.numpy(), scores.numpy()
-    areas = (corners[:, 2] - corners[:, 0] + extra_pixel) * (corners[:, 3] - corners[:, 1] + extra_pixel)
-    # Among equals, the first wins by union and the last by smaller area: the original sorts down, there up. Its sort
-    # for the smaller area is not stable, so with more than 16 boxes its choice among equals depends on the machine.
-    order = ratings.argsort(kind="stable")[::-1] if over_smaller else (-ratings).argsort(kind="stable")
-    kept = []
-    with np.errstate(invalid="ignore"):
-        while len(order):
-            best, order = order[0], order[1:]
-            kept.append(best)
-            x0, y0 = np.maximum(corners[best, :2], corners[order, :2]).T
-            x1, y1 = np.minimum(corners[best, 2:], corners[order, 2:]).T
-            intersection = np.maximum(x1 - x0 + extra_pixel, 0) * np.maximum(y1 - y0 + extra_pixel, 0)
-            smaller = np.minimum(areas[best], areas[order])
-            whole = smaller if over_smaller else areas[best] + areas[order] - intersection
-            # "not above" rather than "below or equal": two empty boxes give 0/0 and both stay.
-            order = order[~(intersection / whole > threshold)]
-    return torch.tensor(kept, dtype=torch.long)
-
-
 def _normalized(pixels: Tensor) -> Tensor:
-    """Pixels (N, 3, H, W) of 0..255 scaled to about -1..1, in the memory format in which the nets are fastest."""
-    return (pixels.contiguous(memory_format=torch.channels_last) - 127.5) * 0.0078125
+    """Pixels (N, H, W, 3) of 0..255, which are overwritten -> (N, 3, H, W) of about -1..1 in channels_last."""
+    return pixels.sub_(127.5).mul_(0.0078125).permute(0, 3, 1, 2)
+
+
+def _few_at_a_time(net: nn.Module, pixels: Tensor, most: int) -> list[Tensor]:
+    """What a net makes of pixels (N, 3, H, W), at most so many at once."""
+    if pixels.device.type == "cpu":
+        most = min(most, max(1, PIXELS_IN_CACHE // pixels[0, 0].numel()) if len(pixels) else 1)
+    return [torch.cat(parts) for parts in zip(*map(net, pixels.split(most)), strict=True)]
 
 
 def _flatten(features: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from emo_llama_hf.processing import face_detection as module
 from emo_llama_hf.processing.face_detection import SMALLEST_FACE, EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
-from emo_llama_hf.processing.mtcnn import nms_per_picture, non_maximum_suppression, pyramid_scales
+from emo_llama_hf.processing.mtcnn import pyramid_scales
+from emo_llama_hf.processing.non_maximum_suppression import nms_per_picture, non_maximum_suppression
 from tiny_model import FACE_DETECTOR
 
 HERE = Path(__file__).parent

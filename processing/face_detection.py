@@ -3,7 +3,8 @@
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,17 +157,11 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         """
         _check_images(images)
         same_size = defaultdict(list)
-        pictures = [self._scaled_down(image) for image in images]
+        pictures = [_scaled(image, (0, 0, *image.size), self._scale(image)) for image in images]
         for index, picture in enumerate(pictures):
             same_size[picture.size].append(index)
         faces: list[list[Face]] = [[] for _ in images]
-        # Weights in half precision are widened, not the pictures narrowed: a box needs more than 11 bits.
-        mtcnn = self.mtcnn if self.dtype == torch.float32 else copy.deepcopy(self.mtcnn).float()
-        with (
-            torch.autocast(self.device.type, enabled=False),
-            # TF32 keeps 10 bits of a float32's mantissa, too few for probabilities right to 1e-3.
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-        ):
+        with self._net() as mtcnn:
             for size, indices in same_size.items():
                 if min(size) < self.config.min_face_size:
                     continue
@@ -176,20 +171,82 @@ class EmoLlamaFaceDetector(PreTrainedModel):
                     batch = indices[start : start + together]
                     pixels = torch.from_numpy(np.stack([np.asarray(pictures[index]) for index in batch]))
                     for index, found in zip(batch, mtcnn(pixels.to(self.device)), strict=True):
-                        scale = torch.tensor(images[index].size) / torch.tensor(size)
-                        found = Detections(found.boxes * scale.repeat(2), found.scores, found.landmarks * scale)
-                        faces[index] = _largest_first(found)
+                        faces[index] = _largest_first(_seen_in(found, (0, 0, *images[index].size), size))
         return faces
 
-    def _scaled_down(self, image: Image.Image) -> Image.Image:
-        """The picture, or a smaller one in which the faces that are looked for are large enough."""
+    @torch.inference_mode()
+    def detect_near(self, image: Image.Image, faces: Sequence[Face], reach: float) -> list[list[Face]]:
+        """
+        Finds the faces near each of some places, as [`~EmoLlamaFaceDetector.detect`] finds them in the whole picture,
+        but for those less than half as large as the face known there.
+
+        Args:
+            image (`PIL.Image.Image`): of mode RGB.
+            faces (`Sequence[Face]`): where to look.
+            reach (`float`): side of the square that is looked at, in sides of the face.
+
+        Returns:
+            `list[list[Face]]`: for each place the faces there, largest box first, in pixels of the picture.
+
+        Raises:
+            `TypeError`: `image` is not a PIL image.
+            `ValueError`: it is not of mode RGB.
+        """
+        _check_images([image])
+        scale = self._scale(image)
+        found = []
+        with self._net() as mtcnn:
+            for face in faces:
+                x0, y0, x1, y1 = face.box
+                side = max(x1 - x0, y1 - y0)
+                left, top = (max(0, int((a + b - reach * side) / 2)) for a, b in ((x0, x1), (y0, y1)))
+                region = (
+                    left,
+                    top,
+                    min(image.width, int(left + reach * side)),
+                    min(image.height, int(top + reach * side)),
+                )
+                part = _scaled(image, region, scale)
+                # A level of the whole picture's pyramid, so that the same windows are looked at.
+                levels = math.log(self.config.min_face_size / (side * scale / 2), self.config.pyramid_factor)
+                smallest = self.config.min_face_size / self.config.pyramid_factor ** max(0, int(levels))
+                [seen] = mtcnn(torch.from_numpy(np.array(part))[None].to(self.device), smallest)
+                found.append(_largest_first(_seen_in(seen, region, part.size)))
+        return found
+
+    @contextmanager
+    def _net(self) -> Iterator[Mtcnn]:
+        """The nets in float32, and nothing around them that would compute in less."""
+        with (
+            torch.autocast(self.device.type, enabled=False),
+            # TF32 keeps 10 bits of a float32's mantissa, too few for probabilities right to 1e-3.
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            # Weights in half precision are widened, not the pictures narrowed: a box needs more than 11 bits.
+            yield self.mtcnn if self.dtype == torch.float32 else copy.deepcopy(self.mtcnn).float()
+
+    def _scale(self, image: Image.Image) -> float:
+        """How much smaller a picture is looked at, in which the faces that are looked for are large enough."""
         longest = math.sqrt(LARGEST_PICTURE / max(image.width * image.height, 1))
         smallest = self.config.min_face_fraction * min(image.size)
-        scale = min(1, longest, self.config.min_face_size / smallest if smallest else 1)
-        if scale == 1:
-            return image
-        size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
-        return image.resize(size, Image.Resampling.BOX)
+        return min(1, longest, self.config.min_face_size / smallest if smallest else 1)
+
+
+def _scaled(image: Image.Image, region: tuple[int, int, int, int], scale: float) -> Image.Image:
+    """A part of a picture, made smaller."""
+    x0, y0, x1, y1 = region
+    size = max(1, int((x1 - x0) * scale)), max(1, int((y1 - y0) * scale))
+    if scale == 1:
+        return image if size == image.size else image.crop(region)
+    return image.resize(size, Image.Resampling.BOX, region)
+
+
+def _seen_in(found: Detections, region: tuple[int, int, int, int], size: tuple[int, int]) -> Detections:
+    """Detections in a part of a picture that was scaled to a size, in the picture's pixels."""
+    corner = torch.tensor(region[:2])
+    scale = (torch.tensor(region[2:]) - corner) / torch.tensor(size)
+    boxes, landmarks = found.boxes * scale.repeat(2) + corner.repeat(2), found.landmarks * scale + corner
+    return Detections(boxes, found.scores, landmarks)
 
 
 def _check_images(images: Sequence[Image.Image]) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from PIL import Image
 
 from .face_detection import EmoLlamaFaceDetector, Face
+from .face_following import follow_faces
 from .face_selection import expand_box, usable_faces
 from .face_tracks import FACE_CHOICES, FaceChoice, link_faces, select_tracks
 from .setting_checks import check_choice, check_number
@@ -81,13 +82,23 @@ class FaceFinder:
         Raises:
             `ValueError`: there is no detector.
         """
-        if self.detector is None:
-            raise ValueError("`face_detector` is missing: give the processor one, or look for no faces.")
-        settings = self.settings
-        return [
-            usable_faces(faces, settings.min_face_size, settings.min_face_confidence)
-            for faces in self.detector.detect(frames)
-        ]
+        return [self._usable(faces) for faces in self._detector().detect(frames)]
+
+    def follow(self, frame: Image.Image, faces: Sequence[Face]) -> list[Face] | None:
+        """
+        Faces that [`~FaceFinder.detect`] found in the frame before, in this one; see [`follow_faces`].
+
+        Args:
+            frame (`PIL.Image.Image`): RGB.
+            faces (`list[Face]`): of the frame before.
+
+        Raises:
+            `ValueError`: there is no detector.
+        """
+        followed = follow_faces(self._detector(), frame, faces)
+        if followed is None or len(self._usable(followed)) < len(faces):
+            return None
+        return followed
 
     def shows_face(self, frames: Sequence[Image.Image]) -> list[bool]:
         """Whether each frame shows a face to look at; see [`~FaceFinder.detect`]."""
@@ -155,6 +166,14 @@ class FaceFinder:
             else:
                 boxes.append(None if face is None else expand_box(face.box, self.settings.face_margin, *frame.size))
         return boxes
+
+    def _detector(self) -> EmoLlamaFaceDetector:
+        if self.detector is None:
+            raise ValueError("`face_detector` is missing: give the processor one, or look for no faces.")
+        return self.detector
+
+    def _usable(self, faces: Sequence[Face]) -> list[Face]:
+        return usable_faces(faces, self.settings.min_face_size, self.settings.min_face_confidence)
 
     def _is_small(self, frame: Image.Image) -> bool:
         return max(frame.size) <= self.settings.full_frame_below

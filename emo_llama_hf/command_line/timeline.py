@@ -48,6 +48,10 @@ def timeline(
         typer.Option(metavar="Q", help="ask which of the labels it is in these words, with {labels} in them"),
     ] = None,
     no_attributes: NoAttributes = False,
+    detect_every: Annotated[
+        float,
+        typer.Option(metavar="S", help="seconds after which all of a frame is searched for faces; 0: of every frame"),
+    ] = 0.5,
     min_duration: Annotated[
         float, typer.Option(metavar="S", help="seconds of the shortest change that is told")
     ] = 0.5,
@@ -81,6 +85,7 @@ def timeline(
             question=question,
             attributes=not no_attributes,
             batch_size=batch_size,
+            detect_every=detect_every,
             min_duration=min_duration,
             patience=patience,
             on_error=on_error,

@@ -12,9 +12,7 @@ from ...processing.face_detection import Face
 from ...processing.visual import Visual
 from ..result import PerceivedAttribute, as_dicts
 from ..subject import Subject
-
-PIXELS_AT_ONCE = 2**20
-"""Of frames in which faces are looked for together: P-Net takes some 110 MB for a million."""
+from .moments import Moment
 
 
 class Asked(Protocol):
@@ -58,15 +56,26 @@ class FaceReader:
         phrasing (`str`, *optional*): see [`closed_question`].
         attributes (`bool`): whether age, gender and race may be looked at.
         batch_size (`int`): faces a forward.
+        detect_every (`float`):
+            Seconds after which the whole of a frame is searched for faces; those known are followed in between.
     """
 
     def __init__(
-        self, pipe: Asked, labels: list[str], phrasing: str | None, attributes: bool, batch_size: int
+        self,
+        pipe: Asked,
+        labels: list[str],
+        phrasing: str | None,
+        attributes: bool,
+        batch_size: int,
+        detect_every: float,
     ) -> None:
         self.pipe = pipe
         self.labels = labels
         self.attributes = attributes
         self.batch_size = batch_size
+        self.detect_every = detect_every
+        self._known: list[Face] = []  # the faces of the frame before
+        self._due = 0.0  # when the whole frame is searched next, in the clip's seconds
         self._prompt = closed_prompt(pipe.processor, "image", labels, phrasing)
         self._question = closed_question("image", labels, phrasing or pipe.processor.prompt.closed_question)
 
@@ -77,14 +86,16 @@ class FaceReader:
         wanted = self.attributes and self.pipe.processor.prompt.use_attributes and face_config is not None
         return [*face_config.perceived_labels] if wanted else []
 
-    def read(self, frames: Sequence[Image.Image]) -> list[list[ReadFace]]:
+    def read(self, moments: Sequence[Moment]) -> list[list[ReadFace]]:
         """
         The faces of each frame.
 
         Args:
-            frames (`list[PIL.Image.Image]`): RGB pictures.
+            moments (`list[Moment]`): those that come after the ones read before.
         """
-        shown = [self._people(frame, faces) for frame, faces in zip(frames, self._detected(frames), strict=True)]
+        shown = [
+            self._people(moment.frame, faces) for moment, faces in zip(moments, self._detected(moments), strict=True)
+        ]
         people = [visual for visuals in shown for visual in visuals]
         read = iter(
             [
@@ -95,18 +106,29 @@ class FaceReader:
         )
         return [[next(read) for _ in visuals] for visuals in shown]
 
-    def _detected(self, frames: Sequence[Image.Image]) -> Iterator[list[Face] | None]:
-        """The faces found in each frame; `None` where none is looked for."""
-        finder = self.pipe.processor.faces
-        if finder.detector is None:
-            yield from [None] * len(frames)
+    def _detected(self, moments: Sequence[Moment]) -> Iterator[list[Face] | None]:
+        """The faces of each frame; `None` where none is looked for."""
+        if self.pipe.processor.faces.detector is None:
+            yield from [None] * len(moments)
             return
-        start = 0
-        for end, _ in enumerate(frames, 1):
-            pixels = sum(frame.width * frame.height for frame in frames[start : end + 1])
-            if end == len(frames) or pixels > PIXELS_AT_ONCE:
-                yield from finder.detect(frames[start:end])
-                start = end
+        moments = list(moments)
+        while moments:
+            if self._known and moments[0].time < self._due:
+                followed = self.pipe.processor.faces.follow(moments[0].frame, self._known)
+                if followed is not None:
+                    self._known = followed
+                    yield followed
+                    del moments[0]
+                    continue
+            yield from self._searched(moments)
+
+    def _searched(self, moments: list[Moment]) -> Iterator[list[Face]]:
+        """The faces in the whole of the first frame, or of all where none is to be followed; they leave the list."""
+        together = moments[:1] if self.detect_every else moments[:]
+        del moments[: len(together)]
+        for moment, faces in zip(together, self.pipe.processor.faces.detect([m.frame for m in together]), strict=True):
+            self._known, self._due = faces, moment.time + self.detect_every
+            yield faces
 
     def _people(self, frame: Image.Image, faces: list[Face] | None) -> list[Visual]:
         """One visual a person; the whole frame where no face is looked for, or where it is taken for one."""

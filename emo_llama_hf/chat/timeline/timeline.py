@@ -66,6 +66,9 @@ class Timeline(Iterator[TimelineRow]):
         attributes (`bool`, *optional*, defaults to `True`):
             Whether age, gender and race may be perceived, told and written into the prompt.
         batch_size (`int`, *optional*, defaults to 8): frames that are read together, and faces a forward.
+        detect_every (`float`, *optional*, defaults to 0.5):
+            Seconds after which the whole of a frame is searched for faces. In between those known are followed: who
+            comes in while others are there may be seen that much later. 0 searches the whole of every frame.
         min_duration (`float`, *optional*, defaults to 0.5): seconds of the shortest segment, see [`Segments`].
         patience (`float`, *optional*, defaults to 3.0):
             Seconds for which somebody who is not seen keeps their number, see [`PeopleTracker`].
@@ -101,6 +104,7 @@ class Timeline(Iterator[TimelineRow]):
         question: str | None = None,
         attributes: bool = True,
         batch_size: int = 8,
+        detect_every: float = 0.5,
         min_duration: float = 0.5,
         patience: float = 3.0,
         on_error: OnError | None = None,
@@ -113,6 +117,7 @@ class Timeline(Iterator[TimelineRow]):
             on_error = pipe.processor.video_processor.on_error
         with input_errors(), media_limits(limits):
             check_number("every", every, *STEPS)
+            check_number("detect_every", detect_every, 0, math.inf)
             check_number("min_duration", min_duration, 0, math.inf)
             check_number("patience", patience, 0, math.inf)
             check_integer("batch_size", batch_size, 1, MOST_AT_ONCE)
@@ -124,7 +129,7 @@ class Timeline(Iterator[TimelineRow]):
             labels = check_labels(pipe.model.config.emotion_labels if labels is None else labels)
             if question is not None:
                 _check_question(question)
-            self._reader = FaceReader(pipe, labels, question, attributes, batch_size)
+            self._reader = FaceReader(pipe, labels, question, attributes, batch_size, detect_every)
         self.labels: list[str] = labels
         self.every = every
         self.min_duration = min_duration
@@ -204,7 +209,7 @@ class Timeline(Iterator[TimelineRow]):
     def _read(self, batch: list[Moment]) -> Iterator[TimelineMoment]:
         try:
             with media_limits(self._limits):
-                read = self._reader.read([moment.frame for moment in batch])
+                read = self._reader.read(batch)
         except FloatingPointError as error:
             raise InputError(str(error)) from error
         for moment, faces in zip(batch, read, strict=True):

@@ -1,7 +1,7 @@
 """Image processor of EmoLlama: frames and face crops to tensors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -76,12 +76,18 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
     def _prepare_images_structure(self, images: Any, expected_ndims: int = 3) -> list[Image.Image]:
         return [load_image(image) for image in _flatten(images)]
 
+    def process_image(self, image: Image.Image, **kwargs: Any) -> Image.Image:
+        """A picture as it is: what is cut out of it and made smaller is an array sooner than the whole."""
+        return image
+
     def _preprocess(
         self,
-        images: list[np.ndarray],
+        images: list[Image.Image],
         *,
         do_pad: bool,
+        do_resize: bool,
         size: SizeDict,
+        resample: Any,
         image_mean: float | Sequence[float] | None,
         image_std: float | Sequence[float] | None,
         return_tensors: str | TensorType | None,
@@ -91,27 +97,33 @@ class EmoLlamaImageProcessor(LlavaImageProcessorPil):
         face_boxes: Sequence[Sequence[float] | None] | None,
         **kwargs: Any,
     ) -> BatchFeature:
+        def sized(image: Image.Image, size: SizeDict) -> np.ndarray:
+            pixels: Any  # the inherited `resize` takes both
+            if do_resize and size.height and size.width:
+                pixels = image
+            else:
+                pixels = np.moveaxis(np.asarray(image), -1, 0)
+            return cast(np.ndarray, self.resize(pixels, size, resample) if do_resize else pixels)
+
+        padded = [_padded_to_square(image, image_mean) for image in images] if do_pad else images
+        later = {"do_pad": False, "do_resize": False, "size": size, "resample": resample, **kwargs}
         frames = super()._preprocess(
-            [_fit_for_padding(image) for image in images] if do_pad else images,
-            do_pad=do_pad,
-            size=size,
+            [sized(image, size) for image in padded],
             image_mean=image_mean,
             image_std=image_std,
             return_tensors=return_tensors,
-            **kwargs,
+            **later,
         )
         if face_boxes is None:
             return frames
         if len(face_boxes) != len(images):
             raise ValueError(f"`face_boxes` must have one entry an image: got {len(face_boxes)} for {len(images)}.")
         crops = super()._preprocess(
-            [_crop(image, box) for image, box in zip(images, face_boxes, strict=True)],
-            do_pad=False,
-            size=SizeDict(**face_size),
+            [sized(_crop(image, box), SizeDict(**face_size)) for image, box in zip(images, face_boxes, strict=True)],
             image_mean=face_mean,
             image_std=face_std,
             return_tensors=return_tensors,
-            **kwargs,
+            **later,
         )
         mask = BatchFeature(
             {"face_mask": np.array([box is not None for box in face_boxes])}, tensor_type=return_tensors
@@ -156,26 +168,30 @@ def _flatten(images: Any) -> list[Any]:
     return list(images) if getattr(images, "ndim", 0) == 4 else [images]
 
 
-def _fit_for_padding(image: np.ndarray) -> np.ndarray:
-    """An image (3, H, W), scaled down where padding it to a square would take many times its memory."""
-    _, height, width = image.shape
-    if max(height, width) <= LONGEST_PADDED:
+def _padded_to_square(image: Image.Image, mean: float | Sequence[float] | None) -> Image.Image:
+    """An image in the middle of a square of the mean colour, as LLaVA's `expand2square` has it."""
+    if max(image.size) > LONGEST_PADDED:
+        image = image.copy()
+        image.thumbnail((LONGEST_PADDED, LONGEST_PADDED), Image.Resampling.BOX)
+    if image.width == image.height:
         return image
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    picture.thumbnail((LONGEST_PADDED, LONGEST_PADDED), Image.Resampling.BOX)
-    return np.asarray(picture).transpose(2, 0, 1)
+    side = max(image.size)
+    colour = tuple(int(part * 255) for part in np.broadcast_to(0.0 if mean is None else mean, 3))
+    square = Image.new("RGB", (side, side), colour)
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
 
 
-def _crop(image: np.ndarray, box: Sequence[float] | None) -> np.ndarray:
-    """Crop an image (3, H, W) to whole pixels of a box, a black pixel for no box."""
+def _crop(image: Image.Image, box: Sequence[float] | None) -> Image.Image:
+    """Crop an image to whole pixels of a box, a black pixel for no box."""
     if box is None:
-        return np.zeros((3, 1, 1), dtype=image.dtype)
+        return Image.new("RGB", (1, 1))
     left, top, right, bottom = (int(value) for value in box)
-    if not (0 <= left < right <= image.shape[2] and 0 <= top < bottom <= image.shape[1]):
+    if not (0 <= left < right <= image.width and 0 <= top < bottom <= image.height):
         raise ValueError(
-            f"`face_boxes` has {tuple(box)}, which does not lie in the image of {image.shape[2]} x {image.shape[1]}."
+            f"`face_boxes` has {tuple(box)}, which does not lie in the image of {image.width} x {image.height}."
         )
-    return image[:, top:bottom, left:right]
+    return image.crop((left, top, right, bottom))
 
 
 __all__ = ["EmoLlamaImageProcessor"]

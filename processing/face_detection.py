@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from .mtcnn import WINDOW, Detections, Mtcnn
+from .mtcnn import WINDOW, Detections, Mtcnn, square
 from .setting_checks import (
     MOST,
     check_base_settings,
@@ -30,6 +30,14 @@ SMALLEST_FACE = (
 )
 LARGEST_PICTURE = 2**24  # pixels looked at together; P-Net takes 1.4 GB and 5 s of a core for them
 MOST_ON_CPU = 2**19  # pixels of several pictures: memory for more is taken anew each time, which takes longer
+
+# Where a face is looked for near its old place: edges moved by sides of its box. R-Net corrects a quarter of a side.
+NEAR = torch.tensor(
+    [
+        *((x, y, x, y) for x, y in ((0, 0), (-0.25, 0), (0.25, 0), (0, -0.25), (0, 0.25))),
+        *((-growth, -growth, growth, growth) for growth in (-0.1, 0.1)),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -175,15 +183,13 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         return faces
 
     @torch.inference_mode()
-    def detect_near(self, image: Image.Image, faces: Sequence[Face], reach: float) -> list[list[Face]]:
+    def detect_near(self, image: Image.Image, faces: Sequence[Face]) -> list[list[Face]]:
         """
-        Finds the faces near each of some places, as [`~EmoLlamaFaceDetector.detect`] finds them in the whole picture,
-        but for those less than half as large as the face known there.
+        Finds the faces near known ones, without a search: R-Net and O-Net look where they were, and a little beside.
 
         Args:
             image (`PIL.Image.Image`): of mode RGB.
             faces (`Sequence[Face]`): where to look.
-            reach (`float`): side of the square that is looked at, in sides of the face.
 
         Returns:
             `list[list[Face]]`: for each place the faces there, largest box first, in pixels of the picture.
@@ -197,20 +203,15 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         found = []
         with self._net() as mtcnn:
             for face in faces:
-                x0, y0, x1, y1 = face.box
-                side = max(x1 - x0, y1 - y0)
-                left, top = (max(0, int((a + b - reach * side) / 2)) for a, b in ((x0, x1), (y0, y1)))
-                region = (
-                    left,
-                    top,
-                    min(image.width, int(left + reach * side)),
-                    min(image.height, int(top + reach * side)),
-                )
+                near = square(torch.tensor([face.box]))
+                side = float(near[0, 2] - near[0, 0])
+                proposals = near + NEAR * side
+                region = _around(proposals, side / 2, image)
                 part = _scaled(image, region, scale)
-                # A level of the whole picture's pyramid, so that the same windows are looked at.
-                levels = math.log(self.config.min_face_size / (side * scale / 2), self.config.pyramid_factor)
-                smallest = self.config.min_face_size / self.config.pyramid_factor ** max(0, int(levels))
-                [seen] = mtcnn(torch.from_numpy(np.array(part))[None].to(self.device), smallest)
+                corner = torch.tensor(region[:2])
+                smaller = torch.tensor(part.size) / (torch.tensor(region[2:]) - corner)
+                pixels = torch.from_numpy(np.array(part))[None].to(self.device)
+                [seen] = mtcnn(pixels, (proposals - corner.repeat(2)) * smaller.repeat(2))
                 found.append(_largest_first(_seen_in(seen, region, part.size)))
         return found
 
@@ -230,6 +231,18 @@ class EmoLlamaFaceDetector(PreTrainedModel):
         longest = math.sqrt(LARGEST_PICTURE / max(image.width * image.height, 1))
         smallest = self.config.min_face_fraction * min(image.size)
         return min(1, longest, self.config.min_face_size / smallest if smallest else 1)
+
+
+def _around(boxes: torch.Tensor, margin: float, image: Image.Image) -> tuple[int, int, int, int]:
+    """The part of a picture that boxes (N, 4) and so many pixels around them lie in; one pixel at least."""
+    x0, y0 = (
+        int(min(max(edge - margin, 0), size - 1))
+        for edge, size in zip(boxes[:, :2].amin(0).tolist(), image.size, strict=True)
+    )
+    x1, y1 = (
+        int(min(edge + margin, size)) for edge, size in zip(boxes[:, 2:].amax(0).tolist(), image.size, strict=True)
+    )
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
 
 def _scaled(image: Image.Image, region: tuple[int, int, int, int], scale: float) -> Image.Image:

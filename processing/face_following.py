@@ -7,9 +7,6 @@ from PIL import Image
 from .face_detection import EmoLlamaFaceDetector, Face
 from .face_tracks import area, shift
 
-REACH = 2.2
-"""Side of what is looked at for a face, in sides of the face."""
-
 MOST_MOVED = 0.5
 """How far a face may have moved, in its sides."""
 
@@ -31,7 +28,7 @@ def follow_faces(detector: EmoLlamaFaceDetector, frame: Image.Image, faces: Sequ
         frame must be looked at.
     """
     found: list[Face] = []
-    for face, candidates in zip(faces, detector.detect_near(frame, faces, REACH), strict=True):
+    for face, candidates in zip(faces, detector.detect_near(frame, faces), strict=True):
         alike = [candidate for candidate in candidates if _is_next(face, candidate)]
         if not alike:
             return None

@@ -177,22 +177,25 @@ class Mtcnn(nn.Module):
         self.rnet = RefineNet()
         self.onet = OutputNet()
 
-    def forward(self, pixels: Tensor, min_face_size: float | None = None) -> list[Detections]:
+    def forward(self, pixels: Tensor, proposals: Tensor | None = None) -> list[Detections]:
         """
-        RGB pixels (B, H, W, 3) uint8 on the nets' device -> the faces of each of the B pictures, also only those from
-        another `min_face_size`.
+        RGB pixels (B, H, W, 3) uint8 on the nets' device -> the faces of each of the B pictures; with `proposals`
+        (N, 4), square boxes on the CPU that P-Net would give, those of the only picture near them.
         """
         pictures = SummedArea(pixels)
-        picture, boxes = self._propose(pictures, min_face_size or self.min_face_size)
+        if proposals is None:
+            picture, boxes = self._propose(pictures)
+        else:
+            picture, boxes = torch.zeros(len(proposals), dtype=torch.long), proposals
         picture, boxes = self._refine(pictures, picture, boxes)
         picture, found = self._decide(pictures, picture, boxes)
         return [Detections(*(tensor[picture == index] for tensor in found)) for index in range(len(pixels))]
 
-    def _propose(self, pictures: SummedArea, min_face_size: float) -> tuple[Tensor, Tensor]:
+    def _propose(self, pictures: SummedArea) -> tuple[Tensor, Tensor]:
         """B pictures -> picture index (N,), square boxes (N, 4)."""
         height, width = pictures.height, pictures.width
         levels = []
-        for scale in pyramid_scales(height, width, min_face_size, self.pyramid_factor):
+        for scale in pyramid_scales(height, width, self.min_face_size, self.pyramid_factor):
             level = _normalized(pictures.pooled(int(height * scale + 1), int(width * scale + 1)))
             probability, offsets = self.pnet(level)
             # Chosen on the nets' device: every read of its values makes Python wait for it.

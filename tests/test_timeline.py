@@ -142,6 +142,30 @@ class AllFaces:
             faces.settings = before
 
 
+def test_the_whole_frame_is_searched_now_and_then_and_where_nobody_is_known(tiny_pipe, monkeypatch):
+    """Somebody comes in at 0.2 s while another is there, and at 0.9 s both are gone."""
+    first, second = photo("astronaut.png", (124, 0, 380, 256)), photo("grace_hopper.jpg")
+    empty = Image.new("RGB", (2 * SIDE, SIDE))
+    alone, both = empty.copy(), empty.copy()
+    for frame, shown in ((alone, [first]), (both, [first, second])):
+        for place, person in enumerate(shown):
+            frame.paste(person, (place * SIDE, 0))
+    finder, searched = tiny_pipe.processor.faces, []
+    detect = finder.detect
+    monkeypatch.setattr(finder, "detect", lambda frames: searched.append(len(frames)) or detect(frames))
+
+    def film():
+        yield from [alone] * 2 + [both] * 7 + [empty] * 2
+
+    def times(**settings) -> tuple[list[float], list[int]]:
+        searched.clear()
+        rows = list(tiny_pipe.timeline(film(), every=0.1, video_fps=FPS, **settings))
+        return [round(row["time"], 1) for row in rows if row["person"] == 1], searched
+
+    assert times(detect_every=0.4) == ([0.4, 0.5, 0.6, 0.7, 0.8], [1] * 5)  # at 0, 0.4, 0.8; then there is nobody
+    assert times(detect_every=0) == ([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], [8, 3])
+
+
 def test_a_generator_of_frames_gives_the_same_as_their_file(seen, pipe, two):
     timeline, rows = seen
     with av.open(two) as container:

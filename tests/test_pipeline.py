@@ -290,6 +290,38 @@ def test_many_labels_take_no_more_memory(name, limit, request, monkeypatch):
         assert result["scores"] == pytest.approx(whole["scores"], abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["pipe", "gpt2"])
+@pytest.mark.parametrize(
+    ("settings", "prompts_read"),
+    [
+        ({}, 1),
+        ({"do_sample": True, "temperature": 0.7}, 1),
+        ({"question": "Why?"}, 2),
+        ({"num_beams": 2}, 2),
+        ({"num_return_sequences": 2, "do_sample": True}, 2),
+        ({"cache_implementation": "static"}, 2),
+        ({"use_cache": False}, 2 + 3),  # and all of it for each further token
+    ],
+)
+def test_the_closed_question_is_read_once(name, settings, prompts_read, request, monkeypatch):
+    chat = request.getfixturevalue(name)
+    inputs = [ASTRONAUT, {"image": HOPPER, "attributes": {"age": "30-39"}}]
+    arguments = {"labels": LABELS, "batch_size": 2, "max_new_tokens": 4, "min_new_tokens": 4, **settings}
+    lengths = []
+    hook = chat.model.model.language_model.register_forward_pre_hook(
+        lambda model, args, given: lengths.append(given["inputs_embeds"].shape[1]), with_kwargs=True
+    )
+    torch.manual_seed(0)
+    results = chat(inputs, **arguments)
+    hook.remove()
+    assert sum(length > 20 for length in lengths) == prompts_read
+    monkeypatch.setattr(type(chat), "_goes_on", lambda *_: False)
+    torch.manual_seed(0)
+    assert [result["generated_text"] for result in chat(inputs, **arguments)] == [
+        result["generated_text"] for result in results
+    ]
+
+
 def test_the_users_attributes_are_in_the_scored_prompt(pipe):
     attributes = {"age": "30-39", "gender": "male", "race": "White"}
     told = pipe(ASTRONAUT, labels=LABELS, attributes=attributes)["scores"]

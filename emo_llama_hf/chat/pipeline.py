@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from jinja2 import TemplateError
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from transformers import Pipeline, ProcessorMixin
+from transformers.generation import GenerationMode
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.utils.chat_template_utils import is_valid_message
 
@@ -335,7 +337,7 @@ class EmotionChatPipeline(Pipeline):
         return {"items": [item if isinstance(item, Exception) else [next(results) for _ in item] for item in items]}
 
     def _answer(self, subjects: list[Subject], generate_kwargs: dict[str, Any]) -> list[EmotionResult]:
-        subjects, scores, inputs = self.scored(subjects)
+        subjects, scores, inputs = self.scored(subjects, goes_on=self._goes_on(generate_kwargs))
         generated = self._generate(generate_kwargs, **inputs)
         tokens = getattr(generated, "sequences", generated)[:, inputs["input_ids"].shape[1] :]
         answers = self.processor.batch_decode(tokens, skip_special_tokens=True)
@@ -344,16 +346,20 @@ class EmotionChatPipeline(Pipeline):
             self._result(subject, answers[i * each : (i + 1) * each], scores[i]) for i, subject in enumerate(subjects)
         ]
 
-    def scored(self, subjects: list[Subject]) -> tuple[list[Subject], list[list[float]], dict[str, torch.Tensor]]:
+    def scored(
+        self, subjects: list[Subject], goes_on: bool = False
+    ) -> tuple[list[Subject], list[list[float]], dict[str, Any]]:
         """
         How probable each label is of each subject; nothing is generated.
 
         Args:
             subjects (`list[Subject]`): B of them, at least one, with the same label set of L labels.
+            goes_on (`bool`, *optional*, defaults to `False`): whether `generate` can go on from a cache.
 
         Returns:
             `tuple`: the subjects with what is perceived of their faces; of each the L probabilities; and what
-            `generate` goes on with, their tokens `input_ids`, `attention_mask` (B, T) and `visual_embeds`.
+            `generate` goes on with, their tokens `input_ids`, `attention_mask` (B, T) and `visual_embeds`, or the
+            cache `past_key_values` of all but the last where the closed question was the question.
 
         Raises:
             `FloatingPointError`: a score is no finite number.
@@ -379,12 +385,32 @@ class EmotionChatPipeline(Pipeline):
             ]
             closed = [subject.closed_question for subject in subjects]
             _, closed_embeds, _ = self._read(prompts, closed, lasts, seen, last_attributes)
-        scores = label_scores(
+        found = label_scores(
             self.model, self.processor, prompts, lasts, closed_embeds, subjects[0].labels, last_attributes
-        ).tolist()
+        )
+        scores = found.scores.tolist()
         for row in scores:
             check_finite(row, self.model.dtype)
+        begun = text["input_ids"][:, :-1] * text["attention_mask"][:, :-1]
+        if goes_on and embeds is closed_embeds and torch.equal(begun.cpu(), found.read_ids):
+            return subjects, scores, {**text, "past_key_values": found.cache}
         return subjects, scores, {**text, "visual_embeds": torch.cat(embeds)}
+
+    def _goes_on(self, arguments: dict[str, Any]) -> bool:
+        """Whether `generate` can go on from a cache: with one answer to each prompt, written token by token."""
+        config = deepcopy(self.model.generation_config)
+        try:
+            others = config.update(**arguments)
+        except MISTAKEN:
+            return False  # `generate` will say so
+        return (
+            not set(others) - {"streamer"}
+            and config.get_generation_mode() in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
+            and config.num_return_sequences in (None, 1)
+            and config.cache_implementation is None
+            and config.guidance_scale in (None, 1)
+            and config.use_cache is not False
+        )
 
     def _generate(self, arguments: dict[str, Any], **inputs: torch.Tensor) -> Any:
         """What `generate` gives, whose complaints about the user's arguments name them."""

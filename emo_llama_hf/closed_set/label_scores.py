@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import Attributes
@@ -21,6 +21,23 @@ TOKENS_AT_ONCE = 8192
 """Tokens, with those of the prompts, that a forward reads labels with: more labels take longer, but no more memory."""
 
 
+class LabelScores(NamedTuple):
+    """
+    What [`label_scores`] gives.
+
+    Args:
+        scores (`torch.FloatTensor` of shape `(B, L)`): float32 on the CPU: each row sums to 1; calibrated as
+            far as the processor's `label_temperature` does it.
+        read_ids (`torch.LongTensor` of shape `(B, T)`):
+            On the CPU, left-padded with 0: what was read of each prompt, at most all but its last token.
+        cache (`Cache`): what the model keeps of it, from where `generate` may go on.
+    """
+
+    scores: torch.Tensor
+    read_ids: torch.Tensor
+    cache: Cache
+
+
 @torch.inference_mode()
 def label_scores(
     model: "PreTrainedModel | PeftModel",
@@ -30,7 +47,7 @@ def label_scores(
     visual_embeds: list[torch.Tensor],
     labels: list[str],
     attributes: Sequence[Sequence[Attributes | None]],
-) -> torch.Tensor:
+) -> LabelScores:
     """
     How probable the model finds each label as the whole answer.
 
@@ -44,8 +61,7 @@ def label_scores(
         attributes (`list[list[dict | None]]`): perceived attributes of each visual, written into the prompt.
 
     Returns:
-        `torch.FloatTensor` of shape `(B, L)`, float32 on the CPU: each row sums to 1; calibrated as far as the
-        processor's `label_temperature` does it.
+        [`LabelScores`]
     """
     written, _ = processor.get_text_with_replacements(
         prompts,
@@ -58,8 +74,9 @@ def label_scores(
     answers: list[list[list[int]]] = [
         processor.tokenize([prompt + end for end in ends])["input_ids"] for prompt in written
     ]
-    # The prompt is read once. A tokenizer may join its end with an answer, so it goes as far as its answers agree.
-    shared = [min(start, _agreed(rows)) for start, rows in zip(starts, answers, strict=True)]
+    # The prompt is read once, but for its last token, with which an answer of any kind goes on from the cache. A
+    # tokenizer may join its end with an answer, so it goes as far as its answers agree.
+    shared = [min(start - 1, _agreed(rows)) for start, rows in zip(starts, answers, strict=True)]
     prompt_ids, prompt_mask = _padded([rows[0][:n] for rows, n in zip(answers, shared, strict=True)], "left")
     read = model(
         input_ids=prompt_ids.to(model.device),
@@ -92,8 +109,7 @@ def label_scores(
         answered = mask * (positions >= torch.tensor(starts).repeat_interleave(count)[:, None])
         parts.append((likelihood * answered).sum(1).unflatten(0, (len(prompts), count)))
     total = torch.cat(parts, 1)
-    scores: torch.Tensor = (total / processor.label_temperature).softmax(-1)
-    return scores
+    return LabelScores((total / processor.label_temperature).softmax(-1), prompt_ids, read.past_key_values)
 
 
 def check_finite(scores: Iterable[float], dtype: torch.dtype) -> None:

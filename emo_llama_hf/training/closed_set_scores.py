@@ -51,4 +51,5 @@ def closed_set_scores(
     )
     embeds = outputs.image_hidden_states.split([len(v.frames) * processor.tokens_per_frame for v in visuals])
     rows = [[visual] for visual in visuals]
-    return label_scores(model, processor, prompts, rows, list(embeds), labels, [[values] for values in attributes])
+    known = [[values] for values in attributes]
+    return label_scores(model, processor, prompts, rows, list(embeds), labels, known).scores

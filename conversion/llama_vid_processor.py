@@ -146,9 +146,13 @@ def convert_qformer_tokenizer(source: str | Path, config: InstructBlipQFormerCon
     Raises:
         `ConversionError`: the vocabulary is not the Q-Former's.
     """
-    tokenizer = BertTokenizer.from_pretrained(
-        source, truncation_side="left", model_max_length=min(MAX_QUESTION_TOKENS, config.max_position_embeddings)
-    )
+    longest = min(MAX_QUESTION_TOKENS, config.max_position_embeddings)
+    try:
+        tokenizer = BertTokenizer.from_pretrained(source, truncation_side="left", model_max_length=longest)
+    except OSError:
+        raise
+    except Exception as error:  # tokenizers' own type
+        raise ConversionError(f"The Q-Former's vocabulary of {source} cannot be read: {error}") from error
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     if len(tokenizer) != config.vocab_size:
         raise ConversionError(

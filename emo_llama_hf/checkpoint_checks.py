@@ -1,16 +1,23 @@
 """Whether the parts of a checkpoint belong together: files that were changed, mixed up or cut off are refused."""
 
+import math
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from .input_error import InputError
+from .modeling.configuration_emo_llama import EmoLlamaConfig
+from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from .processing.processing_emo_llama import EmoLlamaProcessor
+
+MOST_TIMES = 8  # how many numbers of a model one stored may stand for: 4-bit weights are packed two to a byte
 
 
 def check_fit(model: PreTrainedModel, processor: EmoLlamaProcessor) -> None:
@@ -51,6 +58,8 @@ def check_fit(model: PreTrainedModel, processor: EmoLlamaProcessor) -> None:
             if not is_failure(error):
                 raise
             raise InputError(f"`{name}` cannot read a sentence: {type(error).__name__}: {error}") from error
+        if part is config.text_config and tokenizer.eos_token is None:
+            raise InputError(f"`{name}` has no `eos_token`, with which an answer ends: name one in its settings.")
         beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= part.vocab_size}
         if beyond:
             token = min(beyond, key=beyond.__getitem__)
@@ -58,6 +67,32 @@ def check_fit(model: PreTrainedModel, processor: EmoLlamaProcessor) -> None:
                 f"`{name}` has the token {token!r:.80} with number {beyond[token]}, but the model knows only "
                 f"{part.vocab_size}: take the processor that was saved with the model."
             )
+
+
+def check_size(folder: str | os.PathLike[str], config: EmoLlamaConfig) -> None:
+    """
+    Refuse a model that is many times as large as its weights, before memory is taken for what none of them fills.
+
+    Args:
+        folder (`str` or `os.PathLike`): with `.safetensors` files; without any nothing is checked.
+        config ([`EmoLlamaConfig`])
+
+    Raises:
+        `InputError`
+    """
+    stored = 0
+    for path in Path(folder).glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            stored += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
+    if not stored:
+        return
+    with torch.device("meta"), no_init_weights():
+        described = sum(parameter.numel() for parameter in EmoLlamaForConditionalGeneration(config).parameters())
+    if described > MOST_TIMES * stored:
+        raise InputError(
+            f"config.json is of a model of {described:,} parameters, the weights beside it are {stored:,} numbers: "
+            "get both from where they belong together."
+        )
 
 
 def broken_file(name: str) -> str:

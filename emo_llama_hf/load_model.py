@@ -1,6 +1,7 @@
 """The one way to open a model: a folder, a hub id, an adapter or an export, on any device, in any type, quantized."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -19,7 +20,7 @@ from transformers import (
 from transformers.utils import is_bitsandbytes_available
 
 from .adapter_base import find_base, quiet_peft
-from .checkpoint_checks import broken_file, check_fit, is_failure
+from .checkpoint_checks import broken_file, check_fit, check_size, is_failure
 from .default_model import default_model
 from .export import ExportedEmoLlama, is_export
 from .input_error import InputError
@@ -195,9 +196,11 @@ def load_weights(
     config = config or _config(name, base, trust_remote_code=kwargs["trust_remote_code"])
     if not any_type:
         _checked(name, config)
+    whole = name if found is None else found.name
     if isinstance(config, EmoLlamaConfig):
         kwargs["ignore_mismatched_sizes"] = True  # they are in the report, and refused with all others
-    whole = name if found is None else found.name
+        if os.path.isdir(whole):
+            check_size(whole, config)
     with nullcontext(name) if found is None else found.alone() as source:
         model, report = AutoModelForImageTextToText.from_pretrained(
             source, config=config, output_loading_info=True, **kwargs

@@ -98,6 +98,8 @@ def sample_frames(
     check_sampling(strategy, num_frames, fps, max_frames, on_error)
     if strategy == "fps" and fps is None:
         raise ValueError("`fps` is missing. Give the frames a second for strategy='fps'.")
+    if strategy != "fps" and num_frames is None:
+        raise ValueError(f"`num_frames` is missing. Give the number of frames for strategy={strategy!r}.")
     if strategy == "face" and has_face is None:
         raise ValueError("`has_face` is missing. Give a function that finds faces for strategy='face'.")
 

@@ -36,8 +36,10 @@ class SummedArea:
         Returns:
             `torch.FloatTensor` of shape `(B, height, width, C)`.
         """
-        top, bottom = self._cells(torch.tensor([0]), torch.tensor([self.height]), height)
-        left, right = self._cells(torch.tensor([0]), torch.tensor([self.width]), width)
+        device = self.sums.device
+        start = torch.zeros(1, dtype=torch.long, device=device)
+        top, bottom = _cells(start, torch.full_like(start, self.height), height)
+        left, right = _cells(start, torch.full_like(start, self.width), width)
         rows = self.sums.index_select(1, bottom[0]) - self.sums.index_select(1, top[0])
         means = (rows.index_select(2, right[0]) - rows.index_select(2, left[0])).float()
         # Row by row and then column by column, over the channels: torch divides slowly by what lies otherwise.
@@ -60,9 +62,11 @@ class SummedArea:
         Returns:
             `torch.FloatTensor` of shape `(N, side, side, C)`.
         """
-        left, right = self._cells(boxes[:, 0], boxes[:, 2], side)
-        top, bottom = self._cells(boxes[:, 1], boxes[:, 3], side)
-        first_row = (picture * (self.height + 1)).to(self.sums.device)[:, None]
+        # In one piece: each way to another device makes Python wait for it.
+        where = torch.cat((picture[:, None], boxes), dim=1).to(self.sums.device)
+        left, right = _cells(where[:, 1], where[:, 3], side)
+        top, bottom = _cells(where[:, 2], where[:, 4], side)
+        first_row = where[:, :1] * (self.height + 1)
         table = self.sums.flatten(0, 2)
 
         def entries(row: Tensor, column: Tensor) -> Tensor:
@@ -74,9 +78,8 @@ class SummedArea:
         means: Tensor = sums.float().unflatten(0, areas.shape)
         return means.div_(areas[..., None])
 
-    def _cells(self, start: Tensor, end: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Where each of `count` cells of N stretches begins and ends, (N, count); neighbours may share a pixel."""
-        cell, length = torch.arange(count), (end - start)[:, None]
-        first, last = cell * length // count, ((cell + 1) * length + count - 1) // count
-        device = self.sums.device
-        return (start[:, None] + first).to(device), (start[:, None] + last).to(device)
+
+def _cells(start: Tensor, end: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Where each of `count` cells of N stretches begins and ends, (N, count); neighbours may share a pixel."""
+    cell, length = torch.arange(count, device=start.device), (end - start)[:, None]
+    return start[:, None] + cell * length // count, start[:, None] + ((cell + 1) * length + count - 1) // count

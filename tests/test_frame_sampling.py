@@ -90,6 +90,7 @@ def test_face_frames_show_faces_in_order(num_frames, with_face):
         ({"num_frames": 0}, "num_frames"),
         ({"num_frames": 2.5}, "num_frames"),
         ({"num_frames": True}, "num_frames"),
+        ({"num_frames": None}, "num_frames"),
         ({"strategy": "fps"}, "fps"),
         ({"strategy": "fps", "fps": 0}, "fps"),
         ({"strategy": "fps", "fps": float("nan")}, "fps"),

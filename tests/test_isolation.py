@@ -61,8 +61,9 @@ def nested(depth: int) -> list:
         ([{"role": "user", "content": [SHOWN, nested(20_000)]}], "`content` must be"),
         ([{"role": "user", "content": [SHOWN, {"type": "text", "text": nested(20_000)}]}], "`text` is"),
         ([{"role": "user", "content": [SHOWN, {"type": "text"}]}], "`text` is None"),
+        ([{"role": "user", "content": [SHOWN, TEXT], "name": nested(20_000)}], "`inputs` is no chat that"),
     ],
-    ids=["system", "assistant", "iterator", "none", "nested part", "nested text", "no text"],
+    ids=["system", "assistant", "iterator", "none", "nested part", "nested text", "no text", "nested beside"],
 )
 def test_odd_chats_are_refused_in_a_sentence(pipe, chat, words, logged):
     with pytest.raises(ValueError, match=words):

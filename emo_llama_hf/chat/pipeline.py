@@ -288,7 +288,7 @@ class EmotionChatPipeline(Pipeline):
     def _prompt(self, messages: list[ChatMessage]) -> str:
         try:
             prompt: str = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
+        except (TemplateError, RecursionError) as error:  # the latter of what is nested too deeply
             raise InputError(f"`inputs` is no chat that the chat template can render: {error}") from error
         with input_errors():
             current_limits().check("inputs", prompt, "max_characters")

@@ -17,6 +17,7 @@ from pictures import FILLS, WAYS, given_as
 from PIL import Image
 
 import media
+from emo_llama_hf.chat.timeline.moments import read_in_order
 from emo_llama_hf.processing.frame_sampling import frames_at, sample_frames
 from emo_llama_hf.processing.media_kind import is_video
 from emo_llama_hf.processing.video_loading import open_clip
@@ -171,7 +172,7 @@ def enter(entry: str, source: Any, options: dict[str, Any]) -> Any:
         return sampled
     if entry == "every frame":
         with open_clip(source, partial=on_error == "partial", video_fps=options["video_fps"]) as opened:
-            return sum(1 for _ in opened.read(range(min(len(opened.times), 200))))
+            return sum(1 for _ in read_in_order(opened, lambda clip: list(range(min(len(clip.times), 200)))))
     if entry == "frames at":
         return frames_at(source, [0.0, 0.35, 1e9], on_error)
     if entry == "is_video":

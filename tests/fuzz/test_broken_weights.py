@@ -1,5 +1,6 @@
 """Weights that are cut off, damaged, not all there or not those of their configuration, and pickles that run code."""
 
+import json
 import pickle
 import shutil
 
@@ -58,6 +59,23 @@ def test_tensors_that_do_not_belong_are_named(tmp_path, file, change):
     if file != "model.safetensors":
         with pytest.raises(ValueError, match=f"`face_detector` cannot be loaded: the weights .*{name}"):
             AutoProcessor.from_pretrained(tmp_path / "model")
+
+
+def test_a_model_many_times_as_large_as_its_weights_takes_no_memory(tmp_path):
+    """LLaMA's own defaults, of seven billion parameters, are 27 GB."""
+    config = json.loads((CHECKPOINT / "config.json").read_text())
+    config["text_config"] = {"model_type": "llama"}
+    linked_copy(CHECKPOINT, tmp_path / "model", "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"model of 6,7\d\d,\d{3},\d{3} parameters"):
+        load_model(str(tmp_path / "model"))
+
+
+def test_a_tokenizer_without_an_end_is_named(tmp_path):
+    settings = json.loads((CHECKPOINT / "tokenizer_config.json").read_text())
+    settings["eos_token"] = None
+    linked_copy(CHECKPOINT, tmp_path / "model", "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="`tokenizer` has no `eos_token`"):
+        load_model(str(tmp_path / "model"))
 
 
 def test_a_detector_of_nan_does_not_find_nothing(tmp_path):

@@ -290,7 +290,7 @@ def test_a_vocabulary_of_another_size_is_refused(source, tmp_path):
 
 def test_a_vocabulary_that_is_no_text_is_named(source, tmp_path):
     (source / "bert-base-uncased" / "vocab.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConversionError, match="The Q-Former's vocabulary of .*bert-base-uncased cannot be read"):
+    with pytest.raises(ConversionError, match=r"The Q-Former's vocabulary of .*bert-base-uncased cannot be read"):
         import_llama_vid(LlamaVidSource(source), tmp_path / "out", settings=QUIET)
     assert_nothing_left(tmp_path)
 

@@ -1,0 +1,40 @@
+"""The commit of this checkout, and an earlier one beside it."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def git(*words: str) -> str:
+    """What git prints about this checkout."""
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True, text=True).stdout.strip()
+
+
+def commit() -> str:
+    """The checkout's commit, with a + where files other than documents were changed since."""
+    try:
+        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ".", ":!docs"], cwd=ROOT).returncode
+        return git("rev-parse", "--short", "HEAD") + "+" * changed
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@contextmanager
+def earlier(name: str) -> Iterator[Path]:
+    """
+    A worktree of a commit, in a temporary folder as long as it is needed.
+
+    Raises:
+        `subprocess.CalledProcessError`: there is no such commit.
+    """
+    with tempfile.TemporaryDirectory(prefix="before-") as folder:
+        tree = Path(folder) / "tree"
+        git("worktree", "add", "--quiet", "--detach", str(tree), name)
+        try:
+            yield tree
+        finally:
+            git("worktree", "remove", "--force", str(tree))

@@ -1,0 +1,68 @@
+"""The page of the documentation, made of the JSON files beside it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.charts import draw_growth, draw_ratios
+from harness.table import table
+
+FEWEST_ROUNDS = 3
+IDLE = 0.5  # load average, from which on something else was running
+
+INTRODUCTION = """\
+# Benchmarks
+
+What takes time, of this package, of its state before it was made fast (commit {before}), and of peers. `python
+benchmarks/run.py --all` measures all of it and writes this page, in under 40 minutes on two cores; `--only NAME`
+measures a row. Each side runs in a fresh process, in turn with the others, with the same number of threads; a time is
+the median of all rounds. A ratio is the other side's time by ours, above 1 where ours is faster, with the least and
+the most of a round behind it. Peak memory is of the whole process, with everything that it imported; of commands, of
+theirs. Peers that are not installed are left out and told.
+
+Where answers should be equal (labels and scores to 0.01, boxes to a pixel, frames to the bit), they are compared in
+the same run; a row whose answers differ says so. The JSON files beside this page have all times, the machine and the
+versions. Rows are files of `benchmarks/rows/`, some 20 lines each. `benchmarks/serving.py` measures a server,
+`benchmarks/timeline.py` hours of video, and `benchmarks/pipeline.py` the stages of an answer.
+
+![times of the other sides, ours = 1](ratios.png)
+"""
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    """The rows that a folder has results of, by name."""
+    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+
+
+def page(found: list[dict[str, Any]]) -> str:
+    """The page as Markdown."""
+    parts = [INTRODUCTION.format(before=found[0]["before"] if found else "")]
+    for kept in found:
+        parts.append(f"## {kept['row']}\n\n{kept['about']}\n\n{table(kept)}\n")
+        if kept.get("growth"):
+            parts.append(f"![time and memory by size]({kept['row']}.png)\n")
+        parts.append(_origin(kept) + "\n")
+    return "\n".join(parts)
+
+
+def _origin(kept: Mapping[str, Any]) -> str:
+    machine, versions = kept["machine"], kept["versions"]
+    text = (
+        f"{kept['date']}, commit {kept['commit']}, {kept['rounds']} round{'s' * (kept['rounds'] > 1)}, "
+        f"{kept['threads']} threads; {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_bytes'] / 2**30:.0f} GiB; " + ", ".join(f"{name} {text}" for name, text in versions.items())
+    )
+    if kept["rounds"] < FEWEST_ROUNDS or machine["load"] > IDLE:
+        text += f". **A trial**: few rounds, or a busy machine (load {machine['load']:g})"
+    return text + "."
+
+
+def write_page(folder: Path) -> None:
+    """Write the page and its pictures anew."""
+    found = results(folder)
+    draw_ratios(found, folder / "ratios.png")
+    for kept in found:
+        if kept.get("growth"):
+            draw_growth(kept, folder / f"{kept['row']}.png")
+    (folder / "index.md").write_text(page(found), "utf-8")

@@ -21,6 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from harness.checkout import ROOT, commit, earlier
 from harness.machine import machine, versions
 from harness.measure_row import measure_row
@@ -28,7 +30,6 @@ from harness.page import write_page
 from harness.results import summary
 from harness.row import BEFORE, OURS, Row, load_row, row_files
 from harness.table import table
-from tqdm.auto import tqdm
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of each side (default: 2)")
     parser.add_argument("--before", default="3a2ff49", metavar="COMMIT", help="the state before (default: 3a2ff49)")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks", metavar="DIR")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="where inputs are made (default: the temporary folder)")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="where inputs are made (default: the temporary folder)"
+    )
     options = parser.parse_args(arguments)
     for name in ("rounds", "threads"):
         if getattr(options, name) < 1:

@@ -25,7 +25,7 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def draw_ratios(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """A bar for each case and each other side: its time by ours, on a logarithmic axis; the line is as fast as ours."""
+    """A bar for each case and each other side: its time by ours, on a logarithmic axis; the line is ours."""
     bars = [
         (f"{kept['row']}: {case}", name, ratio)
         for kept in results

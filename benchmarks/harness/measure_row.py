@@ -85,5 +85,3 @@ def _run(row: Row, path: Path, name: str, trees: Mapping[str, Path], inputs: Pat
             raise SideError(" ".join(said.splitlines()[-1].split())[-LAST:])
         measured: dict[str, Any] = json.loads(result.read_text())
         return measured
-
-

@@ -36,7 +36,8 @@ def _case(row: Row, case: str, count: int, runs: Mapping[str, Any]) -> dict[str,
             both = zip(sides[OURS]["rounds_s"], side["rounds_s"], strict=False)
             rounds = [statistics.median(others) / statistics.median(ours) for ours, others in both]
             ratio = side["median_s"] / sides[OURS]["median_s"]
-            kept["ratios"][name] = {"ratio": ratio, "low": min(rounds), "high": max(rounds)}
+            cpu = side["cpu_s"] / sides[OURS]["cpu_s"] if sides[OURS]["cpu_s"] else None
+            kept["ratios"][name] = {"ratio": ratio, "low": min(rounds), "high": max(rounds), "cpu": cpu}
     answers = {name: run[0][case]["answer"] for name, run in runs.items() if "median_s" in sides[name]}
     if row.check is not None and OURS in answers:
         try:

@@ -9,8 +9,9 @@ from random import Random
 
 import av
 import numpy as np
-from inputs.scenes import scene
 from PIL import Image
+
+from inputs.scenes import scene
 
 SAMPLED = ("720p, 10 minutes, a keyframe in 10 s", "1080p, 6 s", "4K, 3 s", "720p, 20 s, variable rate")
 TICK = Fraction(1, 1000)
@@ -45,7 +46,7 @@ def write_clip(
             packets += stream.encode(frame)
         packets += stream.encode(None)
         if len(packets) == len(times) - 1:
-            for number, packet in enumerate(packets):
+            for packet in packets:
                 packet.duration = 0
                 container.mux(packet)
         else:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from inputs.scenes import sample, scene
 from PIL import Image, ImageEnhance, ImageOps
+
+from inputs.scenes import sample, scene
 
 PORTRAITS = 16
 CROWDS = (1, 2, 4, 8, 16, 32)

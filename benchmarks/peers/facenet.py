@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
 from harness.row import Peer
 from inputs.pictures import load
 

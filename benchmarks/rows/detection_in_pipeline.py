@@ -1,6 +1,6 @@
-"""Finding faces as `pipeline("emotion-chat")` does, at emo-llama-mini's settings, beside facenet-pytorch's MTCNN at its own.
+"""Finding faces as `pipeline("emotion-chat")` does, at emo-llama-mini's settings, beside facenet-pytorch at its own.
 
-The settings need not be facenet-pytorch's, so boxes are not compared."""
+They are not the same settings, so boxes are not compared."""
 
 from collections.abc import Callable
 from pathlib import Path

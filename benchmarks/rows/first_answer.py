@@ -1,4 +1,4 @@
-"""From nothing: a process that imports, loads emo-llama-mini and answers about a photo, and the help of the command line.
+"""From nothing: processes that import, load emo-llama-mini and answer about a photo, or only show help.
 
 Times are of whole processes, whose files are in the page cache, and memory is theirs."""
 

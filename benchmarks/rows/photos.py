@@ -1,4 +1,4 @@
-"""Answers of `pipeline("emotion-chat")` about 16 photos: the default question, files of half a megapixel, one face each."""
+"""Answers of `pipeline("emotion-chat")` to the default question about 16 photos of half a megapixel, one face each."""
 
 from collections.abc import Callable
 from pathlib import Path

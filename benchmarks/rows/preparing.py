@@ -1,4 +1,4 @@
-"""`emo-llama prepare`, which finds the faces of a data set before training: 500 pictures of 48x48 pixels, the whole command."""
+"""`emo-llama prepare`, which finds faces before training: 500 pictures of 48x48 pixels, the whole command."""
 
 import shutil
 from collections.abc import Callable

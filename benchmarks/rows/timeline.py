@@ -1,4 +1,4 @@
-"""`pipe.timeline` of a clip of 720p, every frame of which is looked at: finding, following and asking about everybody."""
+"""`pipe.timeline` of a clip of 720p, at every frame: finding, following and asking about everybody."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

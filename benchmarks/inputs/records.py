@@ -12,7 +12,7 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
 def records(folder: Path) -> None:
-    """`faces.parquet`: 500 faces of 48x48 pixels, FER2013's if they are at hand, else the samples' with made labels."""
+    """`faces.parquet`: 500 faces of 48x48 pixels: FER2013's if they are at hand, else made from the samples."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""The whole answer of `pipeline("emotion-chat")` about a clip of 720p: reading, faces of six frames, answer, scores."""
+"""The whole answer of `pipeline("emotion-chat")` about a clip of 720p: reading, faces of six frames, answer."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -13,6 +13,7 @@ not installed is told in the row's table and ends nothing.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from harness.checkout import ROOT, commit, earlier
+from harness.checkout import ROOT, commit, compile_package, earlier
 from harness.machine import machine, versions
 from harness.measure_row import measure_row
 from harness.page import write_page
@@ -80,6 +81,8 @@ def measure(rows: dict[str, Row], files: dict[str, Path], options: argparse.Name
             trees[BEFORE] = stack.enter_context(earlier(options.before))
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"{options.before} is left out: {getattr(error, 'stderr', '') or error}", file=sys.stderr)
+        for tree in trees.values():
+            compile_package(tree)
         inputs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inputs-", dir=options.work)))
         total = sum(options.rounds * len(row.sides) for row in rows.values())
         bar = stack.enter_context(tqdm(total=total, unit="run", bar_format="{l_bar}{bar}| {n}/{total} [{elapsed}]"))
@@ -107,6 +110,7 @@ def measure(rows: dict[str, Row], files: dict[str, Path], options: argparse.Name
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the worktree is removed
     try:
         sys.exit(main())
     except KeyboardInterrupt:

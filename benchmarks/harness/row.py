@@ -63,8 +63,8 @@ class Row:
 
     Args:
         cases (`Mapping[str, int]`): names of what is measured, and how many items each is about.
-        item (`str`): what is counted, in the singular.
         package (`Side`): this package; the state before runs the same code.
+        item (`str`, *optional*): what is counted, in the singular; without one, the cases say it.
         peers (`Mapping[str, Peer]`, *optional*)
         inputs (`Sequence[Callable]`, *optional*): each makes files in a folder, once for all rows that name it.
         told (`Callable`, *optional*): of what the timed call gave, the answer to compare, of JSON's types.
@@ -77,8 +77,8 @@ class Row:
     """
 
     cases: Mapping[str, int]
-    item: str
     package: Side
+    item: str = ""
     peers: Mapping[str, Peer] = field(default_factory=dict)
     inputs: Sequence[Callable[[Path], None]] = ()
     told: Callable[[Any], Any] = lambda given: given

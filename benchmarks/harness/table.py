@@ -14,10 +14,8 @@ def table(kept: Mapping[str, Any]) -> str:
 def _ratio_table(kept: Mapping[str, Any]) -> str:
     names = list(next(iter(kept["cases"].values()))["sides"])
     others = [name for name in names if name != OURS]
-    lines = [
-        f"| | ours, a {kept['item']} | " + " | ".join(f"{name} ÷ ours" for name in others) + " | peak memory |",
-        "|---|---:|" + "---:|" * len(others) + "---:|",
-    ]
+    heads = ["", "ours" + f", a {kept['item']}" * bool(kept["item"]), *(f"{name} ÷ ours" for name in others)]
+    lines = [_line([*heads, "peak memory"]), "|---|" + "---:|" * (len(heads))]
     differs = []
     for case, found in kept["cases"].items():
         sides = found["sides"]

@@ -100,6 +100,6 @@ def wanted(clip: Path, count: int) -> list[int]:
 
 
 def face_clips(folder: Path) -> None:
-    """`faces-1.mp4` and `faces-4.mp4`: three seconds of 720p with so many faces."""
+    """`faces-1.mp4` and `faces-4.mp4`: two seconds of 720p with so many faces."""
     for faces in (1, 4):
-        write_clip(folder / f"faces-{faces}.mp4", moving((1280, 720), 75, faces), steady(75, 25), 25)
+        write_clip(folder / f"faces-{faces}.mp4", moving((1280, 720), 50, faces), steady(50, 25), 25)

@@ -18,7 +18,7 @@ import sys, emo_llama_hf
 from transformers import pipeline
 pipeline("emotion-chat", model=emo_llama_hf.default_model())(sys.argv[1])
 """
-CASES = ("import, load and first answer", "import emo_llama_hf", "emo-llama --help", "emo-llama analyze")
+CASES = ("import, load and first answer", "import emo_llama_hf", "emo-llama --help")
 
 
 def package(case: str, inputs: Path) -> Callable[[], Any]:
@@ -27,7 +27,6 @@ def package(case: str, inputs: Path) -> Callable[[], Any]:
         CASES[0]: lambda: command([sys.executable, "-c", ANSWER, photo]),
         CASES[1]: lambda: command([sys.executable, "-c", IMPORT]),
         CASES[2]: lambda: emo_llama("--help"),
-        CASES[3]: lambda: emo_llama("analyze", photo),
     }[case]
 
 

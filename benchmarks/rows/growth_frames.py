@@ -9,7 +9,7 @@ from harness.pipe import pipe
 from harness.row import Row
 from inputs.clips import face_clips
 
-SIZES = (2, 4, 8, 16, 32)
+SIZES = (1, 2, 4, 8, 16)
 
 
 def package(case: str, inputs: Path) -> Callable[[], Any]:

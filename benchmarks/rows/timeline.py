@@ -9,7 +9,7 @@ from harness.pipe import pipe
 from harness.row import Row
 from inputs.clips import face_clips
 
-FRAMES = 75
+FRAMES = 50
 FILES = {"one face": "faces-1.mp4", "four faces": "faces-4.mp4"}
 
 

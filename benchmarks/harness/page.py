@@ -23,8 +23,9 @@ theirs. Peers that are not installed are left out and told.
 
 Where answers should be equal (labels and scores to 0.01, boxes to a pixel, frames to the bit), they are compared in
 the same run; a row whose answers differ says so. The JSON files beside this page have all times, the machine and the
-versions. Rows are files of `benchmarks/rows/`, some 20 lines each. `benchmarks/serving.py` measures a server,
-`benchmarks/timeline.py` hours of video, and `benchmarks/pipeline.py` the stages of an answer.
+versions. Each row is a file of `benchmarks/rows/`; [another one](../../CONTRIBUTING.md#add-a-benchmark) is some 20
+lines. `benchmarks/serving.py` measures a server, `benchmarks/timeline.py` hours of video, and `benchmarks/pipeline.py`
+the stages of an answer.
 
 ![times of the other sides, ours = 1](ratios.png)
 """

@@ -15,12 +15,15 @@ def _ratio_table(kept: Mapping[str, Any]) -> str:
     names = list(next(iter(kept["cases"].values()))["sides"])
     others = [name for name in names if name != OURS]
     heads = ["", "ours" + f", a {kept['item']}" * bool(kept["item"]), *(f"{name} ÷ ours" for name in others)]
-    lines = [_line([*heads, "peak memory"]), "|---|" + "---:|" * (len(heads))]
+    heads += ["before ÷ ours, CPU time", "peak memory"]
+    lines = [_line(heads), "|---|" + "---:|" * (len(heads) - 1)]
     differs = []
     for case, found in kept["cases"].items():
         sides = found["sides"]
         cells = [case, _time(sides[OURS], found["count"])]
         cells += [_ratio(sides[name], found["ratios"].get(name)) for name in others]
+        cpu = found["ratios"].get(BEFORE, {}).get("cpu")
+        cells.append("" if cpu is None else f"{cpu:.2f}")
         memory = [f"{sides[name]['peak_bytes'] / 1e6:.0f}" for name in (OURS, BEFORE) if "peak_bytes" in sides[name]]
         cells.append(", before ".join(memory) + " MB" * bool(memory))
         lines.append(_line(cells))

@@ -46,9 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of each side (default: 2)")
     parser.add_argument("--before", default="3a2ff49", metavar="COMMIT", help="the state before (default: 3a2ff49)")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks", metavar="DIR")
-    parser.add_argument(
-        "--work", type=Path, metavar="DIR", help="where inputs are made (default: the temporary folder)"
-    )
+    parser.add_argument("--work", type=Path, metavar="DIR", help="for 10 GB (default: the temporary folder)")
     options = parser.parse_args(arguments)
     for name in ("rounds", "threads"):
         if getattr(options, name) < 1:
@@ -83,7 +81,10 @@ def measure(rows: dict[str, Row], files: dict[str, Path], options: argparse.Name
             print(f"{options.before} is left out: {getattr(error, 'stderr', '') or error}", file=sys.stderr)
         for tree in trees.values():
             compile_package(tree)
-        inputs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inputs-", dir=options.work)))
+        inputs = (
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-", dir=options.work))) / "inputs"
+        )
+        inputs.mkdir()
         total = sum(options.rounds * len(row.sides) for row in rows.values())
         bar = stack.enter_context(tqdm(total=total, unit="run", bar_format="{l_bar}{bar}| {n}/{total} [{elapsed}]"))
 

@@ -166,6 +166,16 @@ def test_every_row_loads_and_names_its_sides(run, path):
     assert all(peer.missing is None or "pip install --no-deps" in peer.missing for peer in row.peers.values())
 
 
+def test_the_row_of_contributing_is_one(run, tmp_path):
+    from PIL import Image
+
+    text = (BENCHMARKS.parent / "CONTRIBUTING.md").read_text("utf-8")
+    (tmp_path / "reading.py").write_text(text.split("## Add a benchmark")[1].split("```python\n")[1].split("```")[0])
+    row = run.load_row(tmp_path / "reading.py")
+    Image.new("RGB", (5, 3)).save(tmp_path / "512.png")
+    assert row.name == "reading" and row.package("512.png", tmp_path)() == (5, 3)
+
+
 def test_the_page_is_that_of_the_results(run):
     from harness.page import page, results
 

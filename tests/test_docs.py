@@ -46,7 +46,7 @@ def test_every_room_and_every_leaf_is_explained():
 
 
 def test_the_backbone_of_contributing_is_one():
-    [code] = re.findall(r"^```python\n(.*?)^```$", text_of("CONTRIBUTING.md"), re.MULTILINE | re.DOTALL)
+    code, _ = re.findall(r"^```python\n(.*?)^```$", text_of("CONTRIBUTING.md"), re.MULTILINE | re.DOTALL)
     names: dict = {}
     exec(code, names)
     assert len(names["face_prior"].backbone.channels) == 4

@@ -7,7 +7,7 @@ from typing import Any
 from harness.row import BEFORE, OURS
 
 COLORS = {OURS: "tab:green", BEFORE: "tab:blue"}
-PEERS = ("tab:orange", "tab:purple", "tab:brown", "tab:pink")
+PEERS = ("tab:orange", "tab:purple", "tab:brown", "tab:pink", "tab:olive", "tab:red", "tab:cyan")
 
 
 def _figure(width: float, height: float) -> Any:
@@ -52,7 +52,7 @@ def draw_ratios(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="x", alpha=0.3)
     if labelled:
-        figure.legend(list(labelled.values()), list(labelled), loc="outside upper right", ncols=len(labelled))
+        figure.legend(list(labelled.values()), list(labelled), loc="outside upper right", ncols=4, fontsize=8)
     _save(figure, path)
 
 

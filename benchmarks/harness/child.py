@@ -68,6 +68,8 @@ def check_tree(tree: str) -> None:
 
 def main() -> None:
     path, name, tree, inputs, result = sys.argv[1:]
+    threads = int(os.environ["OMP_NUM_THREADS"])  # what asks for more, as decoders do, gets no more cores than these
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     row = load_row(Path(path))
     if name in (OURS, BEFORE):
         check_tree(tree)

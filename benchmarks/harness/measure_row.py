@@ -31,7 +31,7 @@ def measure_row(
     Args:
         row ([`Row`]), path (`Path`): the row and its file.
         trees (`Mapping[str, Path]`): the code of `ours` and, unless it could not be had, of `before`.
-        inputs (`Path`): where the row's inputs are.
+        inputs (`Path`): where the row's inputs are; processes write beside it.
         rounds, threads (`int`): how often, and the threads of each process.
         told (`Callable`, *optional*): is told which side begins.
 
@@ -61,7 +61,8 @@ class SideError(Exception):
 
 def _run(row: Row, path: Path, name: str, trees: Mapping[str, Path], inputs: Path, threads: int) -> dict[str, Any]:
     tree = trees.get(name, trees[OURS])
-    with tempfile.TemporaryDirectory(prefix="side-") as folder, tempfile.TemporaryDirectory() as scratch:
+    work = inputs.parent
+    with tempfile.TemporaryDirectory(dir=work) as folder, tempfile.TemporaryDirectory(dir=work) as scratch:
         result = Path(scratch) / "result.json"
         environment = {
             **os.environ,

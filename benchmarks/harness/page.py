@@ -33,7 +33,7 @@ the stages of an answer.
 
 def results(folder: Path) -> list[dict[str, Any]]:
     """The rows that a folder has results of, by name."""
-    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"), key=lambda path: path.stem)]
 
 
 def page(found: list[dict[str, Any]]) -> str:
@@ -51,7 +51,7 @@ def _origin(kept: Mapping[str, Any]) -> str:
     machine, versions = kept["machine"], kept["versions"]
     text = (
         f"{kept['date']}, commit {kept['commit']}, {kept['rounds']} round{'s' * (kept['rounds'] > 1)}, "
-        f"{kept['threads']} threads; {machine['cpu']}, {machine['cores']} cores, "
+        f"{kept['threads']} thread{'s' * (kept['threads'] > 1)}; {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_bytes'] / 2**30:.0f} GiB; " + ", ".join(f"{name} {text}" for name, text in versions.items())
     )
     if kept["rounds"] < FEWEST_ROUNDS or machine["load"] > IDLE:

@@ -46,7 +46,7 @@ def draw_ratios(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         labelled.setdefault(name, bar)
     firsts = [place for place, bar in enumerate(bars) if place == 0 or bar[0] != bars[place - 1][0]]
     axes.set_yticks(firsts, [bars[place][0] for place in firsts], fontsize=7)
-    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.set_ylim(max(len(bars), 1) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.xaxis.set_major_formatter("{x:g}")

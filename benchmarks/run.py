@@ -1,8 +1,8 @@
 """
 Measures rows of `benchmarks/rows`: this package, its state before, and peers, in turn.
 
-    python benchmarks/run.py --all | --only NAME [NAME ...] [--rounds N] [--threads N] [--before COMMIT] [--output DIR]
-    python benchmarks/run.py --list | --page
+    python benchmarks/run.py --all | --missing | --only NAME [NAME ...] | --page | --list
+                             [--rounds N] [--threads N] [--before COMMIT] [--output DIR] [--work DIR]
 
 A row is written as soon as it is measured, as JSON with machine, versions and commit, and the page and the pictures of
 the documentation are made anew of all rows that are there. The state before is a git worktree in a temporary folder,
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--all", action="store_true", help="every row")
+    what.add_argument(
+        "--missing", action="store_true", help="rows without results of this commit: goes on after a stop"
+    )
     what.add_argument("--only", nargs="+", choices=files, metavar="NAME", help=f"of {', '.join(files)}")
     what.add_argument("--list", action="store_true", help="tell what rows there are")
     what.add_argument("--page", action="store_true", help="only make the page anew, of what was measured earlier")
@@ -57,14 +60,23 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name:24}{row.about.splitlines()[0]}")
         return 0
     options.output.mkdir(parents=True, exist_ok=True)
-    failed = False if options.page else measure(rows, files, options)
-    write_page(options.output)
-    return int(failed)
+    try:
+        return int(not options.page and measure(rows, files, options))
+    finally:
+        write_page(options.output)
+
+
+def is_measured(path: Path, about: dict[str, Any]) -> bool:
+    """Whether a row's results are of the same code, without changes, and made in the same way."""
+    if not path.exists() or about["commit"].endswith("+"):
+        return False
+    kept = json.loads(path.read_text("utf-8"))
+    return all(kept[name] == about[name] for name in ("commit", "before", "rounds", "threads"))
 
 
 def measure(rows: dict[str, Row], files: dict[str, Path], options: argparse.Namespace) -> bool:
     """Measure the rows and write each; whether anything of ours was wrong."""
-    about = {
+    about: dict[str, Any] = {
         "date": str(date.today()),
         "commit": commit(),
         "before": options.before,
@@ -72,6 +84,8 @@ def measure(rows: dict[str, Row], files: dict[str, Path], options: argparse.Name
         "threads": options.threads,
         "machine": machine(),
     }
+    if options.missing:
+        rows = {name: row for name, row in rows.items() if not is_measured(options.output / f"{name}.json", about)}
     failed = False
     with ExitStack() as stack:
         trees = {OURS: ROOT}
@@ -115,4 +129,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("Interrupted; rows that were complete are written.")
+        sys.exit("Interrupted; --missing goes on.")

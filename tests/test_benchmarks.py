@@ -99,7 +99,10 @@ def measured(run, tmp_path_factory):
         patch.setattr(run, "earlier", Earlier)
         files = run.row_files(folder / "rows")
         patch.setattr(run, "row_files", lambda: files)
+        patch.setattr(run, "commit", lambda: "abc1234")
         code = run.main(["--all", "--rounds", "2", "--output", str(folder / "out")])
+        patch.setattr(run, "measure_row", None)  # nothing is left to measure
+        assert run.main(["--missing", "--rounds", "2", "--output", str(folder / "out")]) == 0
     return code, json.loads((folder / "out" / "fake-row.json").read_text()), folder / "out"
 
 

@@ -78,5 +78,6 @@ def draw_growth(kept: Mapping[str, Any], path: Path) -> None:
             axes.legend(fontsize=8)
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.minorticks_off()
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(alpha=0.3)
     _save(figure, path)

@@ -1,7 +1,8 @@
 """Eight frames, evenly spaced in time, of clips of several lengths, sizes and rates, to RGB in memory.
 
 Ours must be the frames that PyAV gives when it decodes the whole clip, to the bit. Others are told the numbers of the
-frames; torchcodec's approximate mode does not look at the frames' times, and may give others. torchcodec has PyAV's FFmpeg."""
+frames, and torchcodec has PyAV's FFmpeg; its approximate mode does not look at the frames' times, and may give others
+of a variable rate."""
 
 import hashlib
 from collections.abc import Callable, Mapping

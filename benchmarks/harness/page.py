@@ -16,12 +16,15 @@ INTRODUCTION = """\
 
 What takes time, of this package, of its state before it was made fast (commit {before}), and of peers. `python
 benchmarks/run.py --all` measures all of it and writes this page, in under 40 minutes on two cores; `--only NAME`
-measures a row. Each side runs in a fresh process, in turn with the others, on as many cores and with as many threads;
-a time is the median of all rounds. A ratio is the other side's time by ours, above 1 where ours is faster, with the
-least and the most of a round behind it; CPU time is of all threads, and says more where other things ran beside. Peak
-memory is of the whole process, with everything that it imported; of commands, of theirs. An exponent is that of cost by
-size over the larger half of the sizes: 1 is linear, 2 quadratic; its memory is what was added to that held before. Peers that
-are not installed are left out and told.
+measures a row. Each side runs in a fresh process, in turn with the others, on as many cores and with as many threads.
+
+- A time is the median of all rounds. A ratio is the other side's time by ours, above 1 where ours is faster, with the
+  least and the most of a round behind it.
+- CPU time is of all threads, and says more where other things ran beside.
+- Peak memory is of the whole process, with everything that it imported; of commands, of theirs.
+- An exponent is that of cost by size over the larger half of the sizes: 1 is linear, 2 quadratic. Its memory is what
+  came to that held before.
+- Peers that are not installed are left out and told.
 
 Where answers should be equal (labels and scores to 0.01, boxes to a pixel, frames to the bit), they are compared in
 the same run; a row whose answers differ says so. The JSON files beside this page have all times, the machine and the

@@ -16,8 +16,8 @@ from typing import Any
 from harness.memory import forget_peak, held_bytes, peak_bytes
 from harness.row import BEFORE, OURS, Measured, Row, Side, load_row
 
-LONG = 4.0  # seconds: a first call of more is timed, and is the only one
-ENOUGH = 4.0  # seconds of timed calls after which there is no other
+LONG = 3.0  # seconds: a first call of more is timed, and is the only one
+ENOUGH = 3.0  # seconds of timed calls after which there is no other
 
 
 def cpu_seconds() -> float:

@@ -60,10 +60,15 @@ def measure(row: Row, side: Side, case: str, inputs: Path) -> dict[str, Any]:
 
 
 def check_tree(tree: str) -> None:
-    """What would be measured is the code of this tree, and not what is installed."""
+    """What was measured is the code of this tree, and not what is installed."""
     spec = find_spec("emo_llama_hf")
-    found = Path((spec and spec.origin) or "nothing").resolve()
-    assert found.is_relative_to(Path(tree).resolve()), f"{found} would be measured instead of {tree}"
+    files = [(spec and spec.origin) or "nothing"]
+    files += [
+        getattr(sys.modules[name], "__file__", None) or "" for name in sys.modules if name.startswith("emo_llama_")
+    ]
+    for file in filter(None, files):
+        inside = Path(file).resolve().is_relative_to(Path(tree).resolve())
+        assert inside, f"{file} was measured instead of what is in {tree}"
 
 
 def main() -> None:
@@ -71,8 +76,6 @@ def main() -> None:
     threads = int(os.environ["OMP_NUM_THREADS"])  # what asks for more, as decoders do, gets no more cores than these
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     row = load_row(Path(path))
-    if name in (OURS, BEFORE):
-        check_tree(tree)
     cases: dict[str, Any] = {}
     for case in row.cases:
         try:
@@ -80,6 +83,8 @@ def main() -> None:
         except Exception as error:
             traceback.print_exc()
             cases[case] = {"problem": f"{type(error).__name__}: {error}"[:500]}
+    if name in (OURS, BEFORE):
+        check_tree(tree)
     Path(result).write_text(json.dumps(cases))
 
 

@@ -26,6 +26,8 @@ def _save(figure: Any, path: Path) -> None:
 
 def draw_ratios(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     """A bar for each case and each other side: its time by ours, on a logarithmic axis; the line is ours."""
+    from matplotlib.ticker import LogLocator
+
     bars = [
         (f"{kept['row']}: {case}", name, ratio)
         for kept in results
@@ -49,7 +51,9 @@ def draw_ratios(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.set_ylim(max(len(bars), 1) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.axvline(1, color="black", linewidth=0.8)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.grid(axis="x", alpha=0.3)
     if labelled:
         figure.legend(list(labelled.values()), list(labelled), loc="outside upper right", ncols=4, fontsize=8)

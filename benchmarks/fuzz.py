@@ -15,7 +15,6 @@ import gc
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -38,18 +37,7 @@ from tqdm.auto import tqdm  # noqa: E402
 
 import emo_llama_hf  # noqa: E402
 from emo_llama_hf.whole_file import append, write_text  # noqa: E402
-
-
-def commit() -> str:
-    """The checkout's commit, with a + where files were changed since."""
-    try:
-        name = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, check=True, text=True
-        )
-        changed = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=ROOT).returncode
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return name.stdout.strip() + "+" * changed
+from harness.checkout import commit  # noqa: E402
 
 
 def outcomes(todo: list[tuple[str, int]], seed: int, jobs: int, folder: Path) -> Iterator[tuple[str, int, Outcome]]:

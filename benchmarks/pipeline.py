@@ -1,23 +1,17 @@
 """
-Time and memory of `pipeline("emotion-chat")`, whole and by stage.
+Time of each stage of an answer of `pipeline("emotion-chat")` about a picture; `benchmarks/run.py` has whole answers.
 
-    python benchmarks/pipeline.py FILE [FILE ...] [--model MODEL] [--batch-size N] [--rounds N] [--threads N]
-                                  [--tokens N] [--json FILE]
+    python benchmarks/pipeline.py FILE [FILE ...] [--model MODEL] [--rounds N] [--threads N] [--tokens N] [--json FILE]
 
-Every row is a number of wall clock times, of which the 50th and the 95th percentile are shown: of one picture, of one
-token (decode), or of a whole batch. The first answer is timed in fresh processes, from the end of
-`from transformers import pipeline; import emo_llama_hf` to the answer about the first picture. Peak memory is the
-largest resident set; what the imports take is told too.
+Every row is a number of wall clock times of one picture, or of one token (decode), of which the 50th and the 95th
+percentile are shown. Peak memory is the largest resident set; what the imports take is told too.
 """
 
 import argparse
 import json
-import os
 import platform
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
@@ -30,33 +24,10 @@ from transformers import pipeline
 import emo_llama_hf
 
 UNIT = 1 if platform.system() == "Darwin" else 1024  # of `ru_maxrss`, in bytes
-FIRST_ANSWER = """\
-import sys, time
-from transformers import pipeline
-import emo_llama_hf
-start = time.perf_counter()
-pipe = pipeline("emotion-chat", model=sys.argv[1])
-loaded = time.perf_counter()
-pipe(sys.argv[2])
-print("seconds", loaded - start, time.perf_counter() - loaded)
-"""
 
 
 def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
-
-
-def first_answers(model: str, picture: str, rounds: int, threads: int) -> tuple[list[float], list[float]]:
-    """Seconds that loading the pipeline and then its first answer took, in processes of their own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    loads, answers = [], []
-    for _ in range(rounds):
-        command = [sys.executable, "-c", FIRST_ANSWER, model, picture]
-        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
-        load, answer = map(float, printed.split("seconds")[-1].split())
-        loads.append(load)
-        answers.append(answer)
-    return loads, answers
 
 
 def timed(call: Callable, arguments: list) -> list[float]:
@@ -109,9 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", metavar="FILE", help="photos, of which each is looked at in turn")
     parser.add_argument("--model", default=emo_llama_hf.default_model(), help="default: the package's own")
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="default: 8")
     parser.add_argument("--rounds", type=int, default=20, metavar="N", help="each is timed so often (default: 20)")
-    parser.add_argument("--starts", type=int, default=3, metavar="N", help="fresh processes (default: 3)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), metavar="N", help="default: torch's")
     parser.add_argument("--tokens", type=int, default=16, metavar="N", help="timed by decode (default: 16)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save everything that was measured")
@@ -120,33 +89,21 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     transformers.utils.logging.disable_progress_bar()
     pictures = list(islice(cycle(options.pictures), options.rounds))
-    loads, answers = first_answers(options.model, pictures[0], options.starts, options.threads)
     pipe = pipeline("emotion-chat", model=options.model)
-    both = [load + answer for load, answer in zip(loads, answers, strict=True)]
-    seconds = {"load": loads, "first answer": answers, "load to first answer": both}
-    seconds |= stages(pipe, pictures, options.tokens)
-    seconds["one picture"] = timed(pipe, pictures)
-    batches = [list(islice(cycle(options.pictures), options.batch_size))] * max(
-        options.rounds // options.batch_size, 3
-    )
-    batch = f"batch of {options.batch_size}"
-    seconds[batch] = timed(lambda batch: pipe(batch, batch_size=options.batch_size), batches)
-    rates = {"one picture": 1, batch: options.batch_size}
+    seconds = {**stages(pipe, pictures, options.tokens), "one picture": timed(pipe, pictures)}
     rows = {
         name: {
             "count": len(values),
             "p50_ms": 1e3 * statistics.median(values),
             "p95_ms": 1e3
             * (statistics.quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]),
-            **({"pictures_per_s": rates[name] * len(values) / sum(values)} if name in rates else {}),
         }
         for name, values in seconds.items()
     }
     memory = {"imports_bytes": imports, "peak_bytes": peak_bytes()}
-    print(f"{'':28}{'times':>6}{'p50 ms':>10}{'p95 ms':>10}{'pictures/s':>12}")
+    print(f"{'':28}{'times':>6}{'p50 ms':>10}{'p95 ms':>10}")
     for name, row in rows.items():
-        rate = f"{row['pictures_per_s']:12.1f}" if "pictures_per_s" in row else ""
-        print(f"{name:28}{row['count']:6}{row['p50_ms']:10.1f}{row['p95_ms']:10.1f}{rate}")
+        print(f"{name:28}{row['count']:6}{row['p50_ms']:10.1f}{row['p95_ms']:10.1f}")
     print(f"peak memory {memory['peak_bytes'] / 1e6:.0f} MB, of which imports {imports / 1e6:.0f} MB")
     if options.json is not None:
         setting = {
@@ -156,7 +113,6 @@ def main() -> None:
             "dtype": str(pipe.model.dtype).removeprefix("torch."),
             "device": str(pipe.device),
             "threads": torch.get_num_threads(),
-            "batch_size": options.batch_size,
             "versions": {
                 "emo_llama_hf": emo_llama_hf.__version__,
                 "transformers": transformers.__version__,

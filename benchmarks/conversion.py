@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from emo_llama_hf import EmoLlamaConfig, EmoLlamaForConditionalGeneration
 from emo_llama_hf.conversion.llama_vid_config import llama_vid_config
 from emo_llama_hf.conversion.llama_vid_weights import source_name, vision_source_name
+from emo_llama_hf.conversion.placeholder_row import TABLES, original_vocabulary
 
 TOKENIZER = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "llama_vid" / "b_grid"
 PEAK = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
@@ -43,6 +44,7 @@ def make_checkpoint(folder: Path, layers: int, shard_bytes: int, as_safetensors:
     config = EmoLlamaConfig(text_config={"num_hidden_layers": layers})
     with torch.device("meta"):
         expected = EmoLlamaForConditionalGeneration(config).state_dict()
+    vocabulary = original_vocabulary(config)
     language, vision = {}, {}
     for name, tensor in expected.items():
         if name.endswith("self_attn.qkv.bias"):
@@ -51,7 +53,8 @@ def make_checkpoint(folder: Path, layers: int, shard_bytes: int, as_safetensors:
         elif name.startswith("model.vision_model.") and "post_layernorm" not in name:
             vision[vision_source_name(name)] = tensor.shape
         else:
-            language[source_name(name)] = tensor.shape
+            rows = [vocabulary] if name in TABLES else tensor.shape[:1]
+            language[source_name(name)] = torch.Size([*rows, *tensor.shape[1:]])
     shards: list[dict] = [{}]
     size = 0
     for name, shape in language.items():
@@ -69,7 +72,7 @@ def make_checkpoint(folder: Path, layers: int, shard_bytes: int, as_safetensors:
     (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     vision_file = folder / ("eva_vit_g.safetensors" if as_safetensors else "eva_vit_g.pth")
     write(vision, vision_file)
-    (folder / "config.json").write_text(json.dumps(llama_vid_config(config)))
+    (folder / "config.json").write_text(json.dumps(llama_vid_config(config, vocabulary)))
     for name in ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
         shutil.copy(TOKENIZER / name, folder)
     bert = folder / "bert-base-uncased"

@@ -31,7 +31,7 @@ def append_range(path: Path, start: int, length: int, target: BinaryIO) -> bool:
         left = length
         while left:
             try:
-                count = os.sendfile(target.fileno(), file.fileno(), None, min(left, KERNEL_BYTES))  # type: ignore[arg-type]
+                count = os.sendfile(target.fileno(), file.fileno(), None, min(left, KERNEL_BYTES))
             except (AttributeError, OSError) as error:  # there is none on Windows
                 if isinstance(error, OSError) and error.errno not in REFUSALS:
                     raise

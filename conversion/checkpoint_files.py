@@ -12,12 +12,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from .appended_range import append_range
 from .conversion_error import ConversionError
 from .local_files import read_json
 
 INDEX_NAMES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE_NAMES = ("model.safetensors", "pytorch_model.bin")
-COPY_BYTES = 2**18  # stays in the processor's cache; larger buffers halve the speed
 SAFETENSORS_DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -87,17 +87,9 @@ class StoredTensor:
         Raises:
             `ConversionError`: the file ends before the tensor does.
         """
-        left = torch.Size(self.shape).numel() * self.dtype.itemsize
-        # One small buffer again and again: fresh memory for each tensor would cost more than reading and writing it.
-        buffer = memoryview(bytearray(COPY_BYTES))
-        with path.open("rb", buffering=0) as file:
-            file.seek((self.start or 0) + self.storage_offset * self.dtype.itemsize)
-            while left:
-                count = file.readinto(buffer[: min(left, COPY_BYTES)])
-                if not count:
-                    raise ConversionError(f"{path} ends before its tensors do: get it again.")
-                target.write(buffer[:count])
-                left -= count
+        start = (self.start or 0) + self.storage_offset * self.dtype.itemsize
+        if not append_range(path, start, torch.Size(self.shape).numel() * self.dtype.itemsize, target):
+            raise ConversionError(f"{path} ends before its tensors do: get it again.")
 
 
 class CheckpointFile:

@@ -17,16 +17,19 @@ for _folder in ("modeling", "processing", "conversion"):
         globals()[_folder] = _module = sys.modules[_spec.name] = module_from_spec(_spec)
         _spec.loader.exec_module(_module)
 
-from .chat.pipeline import EmotionChatPipeline  # noqa: E402
-from .default_model import default_model  # noqa: E402
-from .load_model import load_model  # noqa: E402
-from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig  # noqa: E402
-from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLlamaModel  # noqa: E402
-from .modeling.modeling_face_prior import EmoLlamaFacePriorModel  # noqa: E402
-from .processing.image_processing_emo_llama import EmoLlamaImageProcessor  # noqa: E402
-from .processing.processing_emo_llama import EmoLlamaProcessor  # noqa: E402
-from .processing.video_processing_emo_llama import EmoLlamaVideoProcessor  # noqa: E402
-from .registration import register  # noqa: E402
+from .paused_collector import paused_collector  # noqa: E402
+
+with paused_collector():
+    from .chat.pipeline import EmotionChatPipeline
+    from .default_model import default_model
+    from .load_model import load_model
+    from .modeling.configuration_emo_llama import EmoLlamaConfig, EmoLlamaFaceConfig
+    from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration, EmoLlamaModel
+    from .modeling.modeling_face_prior import EmoLlamaFacePriorModel
+    from .processing.image_processing_emo_llama import EmoLlamaImageProcessor
+    from .processing.processing_emo_llama import EmoLlamaProcessor
+    from .processing.video_processing_emo_llama import EmoLlamaVideoProcessor
+    from .registration import register
 
 register()
 

@@ -51,7 +51,8 @@ def load_image(image: MediaSource | Image.Image | np.ndarray | torch.Tensor, arg
     if isinstance(image, Image.Image):
         return _decode(image, argument)
     if isinstance(image, (np.ndarray, torch.Tensor)):
-        return _rgb(_image_from_array(image, argument), argument)
+        made = _image_from_array(image, argument)
+        return made if made.mode == "RGB" else _rgb(made, argument)
     with open_media(image, argument) as file:
         opened = open_picture(file, argument)
         if opened is None:

@@ -1,6 +1,7 @@
 """A clip in a video file, read with FFmpeg through PyAV."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
+from fractions import Fraction
 from itertools import dropwhile, islice
 from typing import Any, BinaryIO, cast
 
@@ -12,6 +13,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from .clip import Clip, TimesChangedError
+from .disposable_packets import DisposablePackets
 from .frame_indices import decoding_runs
 from .image_loading import check_pixel_count
 from .media_source import UnreadableMediaError
@@ -27,8 +29,10 @@ class VideoFile(Clip):
 
     Opening reads through the packets once without decoding them, which gives the exact time of every frame, whatever
     the header says, and tells which packets a frame needs. Reading then decodes only the packets from the keyframe
-    before a wanted frame up to that frame, and seeks over the others where that is quicker. Where packets do not tell
-    the times (bare streams, H.264 in AVI, packets without a picture, damage), all frames are decoded once for them.
+    before a wanted frame up to that frame, and seeks over the others where that is quicker; of H.264 and HEVC without
+    damage, only those of frames that are wanted or that others refer to. Where packets do not tell the times (bare
+    streams, H.264 in AVI, packets without a picture, damage), all frames are decoded once for them. Damage in what is
+    never decoded is not told.
 
     Args:
         file (`BinaryIO`): seekable; stays open.
@@ -46,6 +50,7 @@ class VideoFile(Clip):
         self._closed = False
         self._upright = UprightFrames()
         self._stream: VideoStream  # only while its container is open
+        self._disposable: DisposablePackets
         self._demuxer: Generator[Packet[Any], None, None] | None = None
         self._pts: list[int | None] = []  # of each packet, in decoding order
         self._sources: list[tuple[int, int]] | None  # (keyframe, packet) of each frame; None where times are decoded
@@ -76,12 +81,18 @@ class VideoFile(Clip):
         sources = [self._sources[index] for index in indices]
         wanted = {self._pts[packet]: index for (_, packet), index in zip(sources, indices, strict=True)}
         for first, last in decoding_runs(sources, SEEK_COST):
-            for frame in self._decoded(islice(self._packets_from(first), last - first + 1)):
+            for frame in self._decoded(self._needed(islice(self._packets_from(first), last - first + 1), wanted)):
                 if frame.pts in wanted and not frame.is_corrupt:
                     yield wanted.pop(frame.pts), self._upright(frame)
         if wanted:
             self._index_by_decoding()
             raise TimesChangedError
+
+    def _needed(self, packets: "Iterator[Packet[Any]]", times: Container[int | None]) -> "Iterator[Packet[Any]]":
+        """The packets, while all is well without those that neither frames of these times nor others need."""
+        for packet in packets:
+            if self.problem is not None or packet.pts in times or packet not in self._disposable:
+                yield packet
 
     def _read_in_order(self, indices: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
         wanted = set(indices)
@@ -101,14 +112,19 @@ class VideoFile(Clip):
         sources: dict[int, tuple[int, int]] = {}  # by presentation time
         durations: dict[int, int] = {}
         shared = 0  # frames that appear when another one does
-        end = 0.0  # of the last packet of any stream, in seconds
+        ends: dict[int, int] = {}  # of each stream's last packet
+        ticks: dict[int, Fraction] = {}  # in which these are counted
+        ours = self._stream.index
         for packet in self._packets():
-            start = packet.pts if packet.pts is not None else packet.dts
+            stream, pts = packet.stream_index, packet.pts
+            start = pts if pts is not None else packet.dts
             if start is not None:
-                end = max(end, float((start + (packet.duration or 0)) * packet.time_base))
-            if packet.stream_index != self._stream.index:
+                ends[stream] = max(ends.get(stream, 0), start + (packet.duration or 0))
+                if stream not in ticks:
+                    ticks[stream] = packet.time_base
+            if stream != ours:
                 continue
-            number, pts = len(self._pts), packet.pts
+            number = len(self._pts)
             self._pts.append(pts)
             if packet.is_corrupt:
                 self._report(f"packet {number} is incomplete")
@@ -123,6 +139,7 @@ class VideoFile(Clip):
                     durations[pts] = packet.duration or 0
         if not self._pts:
             raise UnreadableMediaError("`video` has a video stream without a single frame. Get a whole copy.")
+        end = max((float(ends[stream] * tick) for stream, tick in ticks.items()), default=0.0)
         if "mp4" in self._container.format.name:
             self._check_index(shared, end)
         # AVI stores no presentation times: FFmpeg guesses, wrongly if the decoder reorders frames in its own way.
@@ -184,16 +201,19 @@ class VideoFile(Clip):
     def _set_times(self, pts: list[int], last_duration: int) -> None:
         tick = self._stream.time_base or 0
         self.start = float(pts[0] * tick)
-        self.times = [float((value - pts[0]) * tick) for value in pts]
+        self.times = [(value - pts[0]) * tick.numerator / tick.denominator for value in pts]
         if not last_duration and len(pts) > 1:
             last_duration = pts[-1] - pts[-2]
         self.duration = float((pts[-1] - pts[0] + last_duration) * tick) or None
 
     # -- packets and frames
 
-    def _open(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise ValueError("`video` is closed. Read its frames inside the `with` block of `open_clip`.")
+
+    def _open(self) -> None:
+        self._check_open()
         self._file.seek(0)
         self._container = open_container(self._file)
         try:
@@ -203,6 +223,7 @@ class VideoFile(Clip):
             raise
         self._stream.thread_type = "SLICE"  # frames in parallel blur which packet was at fault: reports would differ
         self._stream.codec_context.options = _pixel_limit()
+        self._disposable = DisposablePackets(self._stream.codec_context)
 
     def _rewind(self) -> None:
         """Open the file afresh: unlike seeking to the start, this works in every container."""
@@ -225,21 +246,21 @@ class VideoFile(Clip):
 
     def _packets_from(self, first: int) -> "Iterator[Packet[Any]]":
         """The video packets from keyframe number `first` on."""
+        self._check_open()
         pts = self._pts[first] or 0
-        if first:
-            try:
-                self._container.seek(pts, stream=self._stream)
-            except av.FFmpegError:
-                pass  # not every container can seek
-            else:
-                packets = dropwhile(
-                    lambda p: not p.is_keyframe or p.pts is None or p.pts < pts, self._packets(self._stream)
-                )
-                keyframe = next(packets, None)
-                if keyframe is not None and keyframe.pts == pts:
-                    yield keyframe
-                    yield from packets
-                    return
+        try:
+            self._container.seek(pts, stream=self._stream)
+        except av.FFmpegError:
+            pass  # not every container can seek
+        else:
+            packets = dropwhile(
+                lambda p: not p.is_keyframe or p.pts is None or p.pts < pts, self._packets(self._stream)
+            )
+            keyframe = next(packets, None)
+            if keyframe is not None and keyframe.pts == pts:
+                yield keyframe
+                yield from packets
+                return
         self._rewind()
         yield from islice(self._packets(self._stream), first, None)
 
@@ -259,8 +280,7 @@ class VideoFile(Clip):
         yield from self._decode(None)
 
     def _decode(self, packet: "Packet[Any] | None") -> list[VideoFrame]:
-        if self._closed:
-            raise ValueError("`video` is closed. Read its frames inside the `with` block of `open_clip`.")
+        self._check_open()
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError as error:

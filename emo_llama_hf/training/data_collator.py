@@ -14,8 +14,8 @@ from ..processing.processing_emo_llama import EmoLlamaProcessor
 from ..processing.prompts import defuse_chat
 from ..processing.visual import Visual
 from .feature_cache import FeatureCache
-
-IGNORED = -100
+from .learned_places import IGNORED, learned_places
+from .packing import pack, packed_rows
 
 
 @dataclass
@@ -33,8 +33,14 @@ class EmoLlamaDataCollator:
         use_faces (`bool`, *optional*, defaults to `True`): off for a model without a face prior.
         feature_cache ([`FeatureCache`], *optional*): gives `vision_features` instead of `pixel_values`.
         label_sets (`list[tuple[str, ...]]`, *optional*):
-            What [`ClosedSetLoss`] compares: batches then have `label_sets` (B,), the place of each sample's set in
-            this list, which [`EmoLlamaTrainer`] takes out again.
+            What [`ClosedSetLoss`] compares: batches then have `label_sets` (B, T), for each token the place of its
+            sample's set in this list, which [`EmoLlamaTrainer`] takes out again.
+        answers_only (`bool`, *optional*, defaults to `False`):
+            Batches have `logits_to_keep` (2, K), see [`learned_places`]: the model then gives logits (K, vocabulary)
+            of what is learned only.
+        packing (`bool`, *optional*, defaults to `False`):
+            Samples share rows, for a language model that [`keeps_apart`] what they say: batches then have fewer rows
+            than samples, and `position_ids` in place of `attention_mask`.
     """
 
     processor: EmoLlamaProcessor
@@ -43,6 +49,8 @@ class EmoLlamaDataCollator:
     use_faces: bool = True
     feature_cache: FeatureCache | None = None
     label_sets: list[tuple[str, ...]] | None = None
+    answers_only: bool = False
+    packing: bool = False
 
     def __call__(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
         """
@@ -52,14 +60,43 @@ class EmoLlamaDataCollator:
             samples (`list[Sample]`): B samples with an answer each.
 
         Returns:
-            `dict`: `input_ids`, `attention_mask`, `labels` (B, T), padded on the right; where a sample shows
-            something, the visual inputs of the processor.
+            `dict`: `input_ids`, `attention_mask`, `labels` (B, T), padded on the right, and what the settings say;
+            where a sample shows something, the visual inputs of the processor.
 
         Raises:
             `InputError`: a sample has no answer to learn, or `max_length` leaves none of it.
         """
         loaded = [load_visuals(self.processor, sample) for sample in samples]
-        visuals = [visual for row in loaded for visual in row]
+        tokens, questions = self._read(samples, loaded)
+        if self.max_length is not None:
+            tokens = self._cut(tokens)
+        for row, values in enumerate(tokens["labels"][:, 1:]):
+            if not (values != IGNORED).any():
+                raise InputError(
+                    f"Sample {row} of the batch has no assistant's answer to learn: {samples[row]['messages']}"
+                    + (f" (`max_length={self.max_length}` may have cut it off)" if self.max_length else "")
+                )
+        if self.label_sets is not None:
+            own = [tuple(sample.get("emotion_labels") or ()) for sample in samples]
+            places = [self.label_sets.index(labels) if labels in self.label_sets else IGNORED for labels in own]
+            tokens["label_sets"] = torch.tensor(places)[:, None].expand_as(tokens["labels"])
+        if self.packing:
+            rows = packed_rows(tokens["attention_mask"].sum(1).tolist())
+            tokens = pack(tokens, rows, self.processor.tokenizer.pad_token_id, self.pad_to_multiple_of or 1)
+            # Visuals come in the order of their placeholders.
+            shown = torch.arange(sum(map(len, loaded))).split([len(row) for row in loaded])
+            order = [sample for row in rows for sample in row]
+            visuals = torch.cat([shown[sample] for sample in order])
+            questions = {name: values[visuals] for name, values in questions.items()}
+            loaded = [loaded[sample] for sample in order]
+        if self.answers_only:
+            tokens["logits_to_keep"] = learned_places(tokens["labels"])
+        return {**tokens, **questions, **self.visual_inputs([visual for row in loaded for visual in row])}
+
+    def _read(
+        self, samples: list[Sample], loaded: list[list[Visual]]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Tokens of samples with labels (B, T), and of the question that guides each visual (V, L)."""
         chats = [sample["messages"] for sample in samples]
         texts, answers = self.render(chats)
         written = [
@@ -69,7 +106,7 @@ class EmoLlamaDataCollator:
         ]
         tokens = self.processor.text_inputs(
             texts,
-            visuals,
+            [visual for row in loaded for visual in row],
             questions=[question for chat in chats for question in self.processor.prompt.questions_of(chat)],
             attributes=written,
             padding=True,
@@ -81,26 +118,15 @@ class EmoLlamaDataCollator:
         )
         offsets = tokens.pop("offset_mapping")  # B, T, 2
         replaced = tokens.pop("text_replacement_offsets")
-        labels = torch.full_like(tokens["input_ids"], IGNORED)
+        tokens["labels"] = torch.full_like(tokens["input_ids"], IGNORED)
         for row, spans in enumerate(answers):
             for start, end in moved(spans, replaced[row] if replaced else []):
                 inside = (offsets[row, :, 0] >= start) & (offsets[row, :, 1] <= end)
                 inside &= tokens["attention_mask"][row].bool()  # padding has the offsets (0, 0)
-                labels[row][inside] = tokens["input_ids"][row][inside]
-        batch = {**tokens, "labels": labels}
-        if self.max_length is not None:
-            batch = self._cut(batch)
-        for row, values in enumerate(batch["labels"][:, 1:]):
-            if not (values != IGNORED).any():
-                raise InputError(
-                    f"Sample {row} of the batch has no assistant's answer to learn: {samples[row]['messages']}"
-                    + (f" (`max_length={self.max_length}` may have cut it off)" if self.max_length else "")
-                )
-        if self.label_sets is not None:
-            own = [tuple(sample.get("emotion_labels") or ()) for sample in samples]
-            places = [self.label_sets.index(labels) if labels in self.label_sets else IGNORED for labels in own]
-            batch["label_sets"] = torch.tensor(places)
-        return {**batch, **self.visual_inputs(visuals)}
+                tokens["labels"][row][inside] = tokens["input_ids"][row][inside]
+        tokens["labels"][:, 0] = IGNORED  # nothing stands before it
+        questions = {name: tokens.pop(name) for name in list(tokens) if name.startswith("qformer_")}
+        return tokens, questions
 
     def render(self, conversations: list[list[ChatMessage]]) -> tuple[list[str], list[list[tuple[int, int]]]]:
         """
@@ -155,10 +181,7 @@ class EmoLlamaDataCollator:
             raise InputError(
                 f"`max_length={self.max_length}` cuts off visual tokens: allow more tokens, or show fewer frames."
             )
-        return {
-            name: value[:, : self.max_length] if name in ("input_ids", "attention_mask", "labels") else value
-            for name, value in batch.items()
-        }
+        return {name: value[:, : self.max_length] for name, value in batch.items()}
 
 
 def moved(spans: list[tuple[int, int]], replacements: list[dict[str, Any]]) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 
 import torch
 from tqdm.auto import tqdm
@@ -18,6 +19,7 @@ from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .feature_cache import FeatureCache, fill_cache
 from .loss_curve import LossCurveCallback
+from .packing import keeps_apart
 from .run import begin, finish
 from .run_card import RunOrigin
 from .trainer import EmoLlamaTrainer
@@ -60,7 +62,10 @@ def train(
         raise InputError("`train_samples` is empty: there is nothing to learn from.")
     _check_visuals(arguments, dataset, eval_dataset)
     collator = EmoLlamaDataCollator(
-        processor, max_length=tuning.max_length, use_faces=base.config.face_config is not None
+        processor,
+        max_length=tuning.max_length,
+        use_faces=base.config.face_config is not None,
+        answers_only=True,
     )
     loss = None
     if arguments.closed_set_weight:
@@ -68,6 +73,7 @@ def train(
         collator.label_sets = list(dict.fromkeys(filter(None, known)))
         answer_sets = [answer_tokens(collator, list(label_set)) for label_set in collator.label_sets]
         loss = ClosedSetLoss(answer_sets, arguments.closed_set_weight)
+    packing = tuning.packing and keeps_apart(base.model.language_model)
     model = start.trainable(arguments, tuning)
     if tuning.feature_cache:
         _cache_features(tuning.feature_cache, base, collator, arguments, dataset, eval_dataset)
@@ -80,6 +86,7 @@ def train(
         model,
         arguments,
         data_collator=collator,
+        train_collator=replace(collator, packing=packing),
         train_dataset=dataset,
         eval_dataset=eval_dataset,
         processing_class=processor,

@@ -61,6 +61,10 @@ class TuningArguments:
         },
     )
     max_length: int | None = field(default=None, metadata={"help": "longest sample, in tokens"})
+    packing: bool = field(
+        default=True,
+        metadata={"help": "let short samples share a row, if the language model keeps them apart (off: pad them)"},
+    )
     augment: bool = field(default=False, metadata={"help": "mirror, crop, recolour and hide parts at random"})
     feature_cache: str | None = field(
         default=None, metadata={"help": "folder for vision features, computed once; not with --augment"}

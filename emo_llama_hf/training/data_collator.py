@@ -31,7 +31,7 @@ class EmoLlamaDataCollator:
         max_length (`int`, *optional*): longer samples are cut at the end; never inside what comes before the answer.
         pad_to_multiple_of (`int`, *optional*): for tensor cores, 8 or 64.
         use_faces (`bool`, *optional*, defaults to `True`): off for a model without a face prior.
-        feature_cache ([`FeatureCache`], *optional*): gives `vision_features` instead of `pixel_values`.
+        feature_cache ([`FeatureCache`], *optional*): gives features instead of pixels.
         label_sets (`list[tuple[str, ...]]`, *optional*):
             What [`ClosedSetLoss`] compares: batches then have `label_sets` (B, T), for each token the place of its
             sample's set in this list, which [`EmoLlamaTrainer`] takes out again.
@@ -170,10 +170,7 @@ class EmoLlamaDataCollator:
             for name, value in inputs.items()
             if self.use_faces or not name.startswith("face_")
         }
-        if self.feature_cache is not None:
-            pixels = inputs.pop("pixel_values").split(inputs["frame_counts"].tolist())
-            inputs["vision_features"] = torch.cat([self.feature_cache.load(part) for part in pixels])
-        return inputs
+        return inputs if self.feature_cache is None else self.feature_cache.features(inputs)
 
     def _cut(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         lost = batch["input_ids"][:, self.max_length :] == self.processor.image_token_id

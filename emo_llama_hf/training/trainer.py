@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -15,7 +16,6 @@ from ..closed_set import check_finite
 from ..data.sample import Sample
 from ..evaluation.metrics import emotion_metrics
 from .closed_set_scores import closed_set_scores
-from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
 from .learned_places import learned_tokens
@@ -46,9 +46,9 @@ class EmoLlamaTrainer(RunTrainer):
     Trains an EmoLlama on answers.
 
     Args:
-        train_collator ([`EmoLlamaDataCollator`], *optional*):
-            Makes the batches that it learns from, `data_collator` by default. With `packing` this must be another
-            than `data_collator`: processes would have losses of different numbers of rows to gather.
+        packing (`bool`, *optional*, defaults to `False`):
+            Samples that it learns from share rows, see [`EmoLlamaDataCollator`]. Those that it is evaluated on do not:
+            processes would have losses of different numbers of rows to gather.
         args, kwargs:
             Of [`RunTrainer`]; its `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
             [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
@@ -56,9 +56,9 @@ class EmoLlamaTrainer(RunTrainer):
 
     data_collator: Any
 
-    def __init__(self, *args: Any, train_collator: EmoLlamaDataCollator | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, packing: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.train_collator = train_collator or self.data_collator
+        self.packing = packing
         self._loss: Any = self.compute_loss_func
         self.train_sampler: EpochSampler | None = None
         if self.train_dataset is not None:
@@ -77,7 +77,8 @@ class EmoLlamaTrainer(RunTrainer):
     def get_train_dataloader(self) -> DataLoader[Sample]:
         """As the base class, with samples that share rows where that was asked for."""
         collator = self.data_collator
-        self.data_collator = self.train_collator
+        if self.packing:
+            self.data_collator = replace(collator, packing=True)
         try:
             return cast(DataLoader[Sample], super().get_train_dataloader())
         finally:

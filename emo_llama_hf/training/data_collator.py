@@ -16,6 +16,7 @@ from ..processing.visual import Visual
 from .feature_cache import FeatureCache
 from .learned_places import IGNORED, learned_places
 from .packing import pack, packed_rows
+from .seen_visual import SeenVisual
 
 
 @dataclass
@@ -164,13 +165,22 @@ class EmoLlamaDataCollator:
         """
         if not visuals:
             return {}
+        cache = self.feature_cache
+        if cache is None:
+            return self._pixels(visuals)
+        rows = [
+            _seen(cache, visual) if isinstance(visual, SeenVisual) else cache.features(self._pixels([visual]))
+            for visual in visuals
+        ]
+        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+    def _pixels(self, visuals: list[Visual]) -> dict[str, torch.Tensor]:
         inputs = self.processor.visual_inputs(visuals, return_tensors="pt")
-        inputs = {
+        return {
             name: torch.as_tensor(value)
             for name, value in inputs.items()
             if self.use_faces or not name.startswith("face_")
         }
-        return inputs if self.feature_cache is None else self.feature_cache.features(inputs)
 
     def _cut(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         lost = batch["input_ids"][:, self.max_length :] == self.processor.image_token_id
@@ -197,6 +207,11 @@ def moved(spans: list[tuple[int, int]], replacements: list[dict[str, Any]]) -> l
         return at
 
     return [(position(start), position(end)) for start, end in spans]
+
+
+def _seen(cache: FeatureCache, visual: SeenVisual) -> dict[str, torch.Tensor]:
+    inputs = {**cache.load(visual.key), "frame_counts": torch.tensor([len(visual.frames)])}
+    return inputs if visual.face_mask is None else {**inputs, "face_mask": torch.tensor(visual.face_mask)}
 
 
 def _without_sources(message: ChatMessage) -> ChatMessage:

@@ -55,14 +55,16 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self._files)
 
-    def key(self, visual: dict[str, torch.Tensor]) -> str:
+    def keys(self, inputs: dict[str, torch.Tensor]) -> list[str]:
         """
-        What the features of a visual are found by.
+        What the features of visuals are found by.
 
         Args:
-            visual (`dict[str, torch.Tensor]`):
-                Its F frames, `pixel_values` (F, 3, H, W), and with a face prior `face_pixel_values` (F, 3, h, w).
+            inputs (`dict[str, torch.Tensor]`): see [`~FeatureCache.features`].
         """
+        return [self._key(visual) for visual in self._visuals(inputs)]
+
+    def _key(self, visual: dict[str, torch.Tensor]) -> str:
         digest = hashlib.sha256()
         for name in self.pixels:
             pixels = visual[name].contiguous().numpy()
@@ -89,11 +91,20 @@ class FeatureCache:
         Raises:
             `InputError`: the features of a visual were never stored.
         """
-        rows = [self._load(self.key(visual)) for visual in self._visuals(inputs)]
+        rows = [self.load(key) for key in self.keys(inputs)]
         found = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
         return {name: value for name, value in inputs.items() if name not in self.pixels} | found
 
-    def _load(self, key: str) -> dict[str, torch.Tensor]:
+    def load(self, key: str) -> dict[str, torch.Tensor]:
+        """
+        The features of one visual.
+
+        Args:
+            key (`str`): one of [`~FeatureCache.keys`].
+
+        Raises:
+            `InputError`: they were never stored.
+        """
         path = self._files.get(key)
         if path is None:
             raise InputError(
@@ -115,7 +126,7 @@ class FeatureCache:
         Returns:
             `int`: how many visuals had to be looked at.
         """
-        keyed = {self.key(visual): visual for visual in self._visuals(inputs)}
+        keyed = {self._key(visual): visual for visual in self._visuals(inputs)}
         missing = {key: visual for key, visual in keyed.items() if key not in self}
         if not missing:
             return 0

@@ -76,7 +76,7 @@ def train(
         arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
     elif arguments.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
-    with cached_features(tuning, arguments, base, collator, train_samples, eval_samples or ()):
+    with cached_features(tuning, arguments, base, collator, dataset, eval_dataset):
         trainer = EmoLlamaTrainer(
             model,
             arguments,

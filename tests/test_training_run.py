@@ -24,15 +24,18 @@ from carried import carried_pipeline
 from emo_llama_command import main
 from emo_llama_hf import load_model
 from emo_llama_hf.closed_set import closed_prompt
+from emo_llama_hf.data.record_stream import Records
 from emo_llama_hf.load_model import load_processor
 from emo_llama_hf.modeling.modeling_emo_llama import EmoLlamaVisionModel
 from emo_llama_hf.modeling.modeling_face_prior import EmoLlamaFacePriorModel
+from emo_llama_hf.processing import processing_emo_llama
 from emo_llama_hf.training import (
     EmoLlamaDataCollator,
     EmoLlamaTrainer,
     EmoLlamaTrainingArguments,
     TuningArguments,
     cached_features,
+    samples_of,
     train,
 )
 from emo_llama_hf.training.checkpoints import last_whole_checkpoint
@@ -327,6 +330,20 @@ class TestModes:
         assert sum(looked) == 16 and left[0] > 0 and not (tmp_path / "_features").exists()
         assert trainer.evaluate()["eval_uar"] > 0  # without them it looks again
         assert sum(looked) > 16
+
+    def test_files_of_what_is_kept_are_read_once(self, tiny, tmp_path, monkeypatch):
+        """And the losses are those of a run that reads them each time."""
+        samples = samples_of(Records(face_folders(tmp_path / "faces", 2)), EMOTIONS)
+        read, load = [], processing_emo_llama.load_image
+        monkeypatch.setattr(processing_emo_llama, "load_image", lambda source: read.append(source) or load(source))
+        counts = []
+        for name, cache in (("once", "auto"), ("each time", "off")):
+            arguments = EmoLlamaTrainingArguments(str(tmp_path / name), **{**TRAINING, "max_steps": 3})
+            train(arguments, TuningArguments(model=str(tiny), feature_cache=cache, **TUNING), samples)
+            counts.append(len(read))
+            read.clear()
+        assert counts[0] == len(samples) == 6 < counts[1]
+        assert close(history(tmp_path / "once", "loss"), history(tmp_path / "each time", "loss"))
 
     @pytest.mark.parametrize(
         ("settings", "tuning"),

@@ -105,7 +105,7 @@ class EmoLlamaDataCollator:
             for sample, row in zip(samples, loaded, strict=True)
             for values in attributes_of(self.processor, sample, len(row))
         ]
-        tokens = self.processor.text_inputs(
+        lists = self.processor.text_inputs(
             texts,
             [visual for row in loaded for visual in row],
             questions=[question for chat in chats for question in self.processor.prompt.questions_of(chat)],
@@ -115,10 +115,11 @@ class EmoLlamaDataCollator:
             pad_to_multiple_of=self.pad_to_multiple_of,
             return_offsets_mapping=True,
             return_text_replacement_offsets=True,
-            return_tensors="pt",
         )
+        replaced = lists.pop("text_replacement_offsets")
+        # transformers' way to tensors looks at each number of nested lists in Python.
+        tokens = {name: torch.tensor(rows) for name, rows in lists.items()}
         offsets = tokens.pop("offset_mapping")  # B, T, 2
-        replaced = tokens.pop("text_replacement_offsets")
         tokens["labels"] = torch.full_like(tokens["input_ids"], IGNORED)
         for row, spans in enumerate(answers):
             for start, end in moved(spans, replaced[row] if replaced else []):

@@ -57,26 +57,34 @@ def cached_features(
     if tuning.feature_cache != OFF and not wanted:
         wanted = not tuning.augment and _spares_work(arguments, model, collator.processor, *datasets)
     if wanted:
-        face_prior = model.model.face_prior if collator.use_faces else None
-        cache = FeatureCache(
-            tuning.named_cache or own, model.model.vision_model, face_prior if _frozen(face_prior) else None
-        )
+        eyes: list[PreTrainedModel] = [model.model.vision_model]
+        face_prior = model.model.face_prior
+        if collator.use_faces and face_prior is not None and _frozen(face_prior):
+            eyes.append(face_prior)
+        cache = FeatureCache(tuning.named_cache or own, *eyes)
+        places = [part.device for part in eyes]
+        for part in eyes:
+            part.to(arguments.device)
         seen = _fill(cache, model, collator, arguments, datasets)
+        for part, place in zip(eyes, places, strict=True):
+            part.to(place)
+        if torch.accelerator.is_available():
+            torch.accelerator.empty_cache()
         collator.feature_cache = cache
         if "face_pixel_values" in cache.pixels or not collator.use_faces:  # else a face prior that learns looks on
-            for part in datasets:
-                part.seen = seen
+            for kept in datasets:
+                kept.seen = seen
     yield
     if tuning.named_cache is None:
         collator.feature_cache = None
-        for part in datasets:
-            part.seen = {}
+        for kept in datasets:
+            kept.seen = {}
         if arguments.should_save:
             shutil.rmtree(own, ignore_errors=True)
 
 
-def _frozen(part: PreTrainedModel | None) -> bool:
-    return part is not None and not any(weights.requires_grad for weights in part.parameters())
+def _frozen(part: PreTrainedModel) -> bool:
+    return not any(weights.requires_grad for weights in part.parameters())
 
 
 def _spares_work(
@@ -146,10 +154,6 @@ def _fill(
         collate_fn=partial(_inputs, collator),
         generator=torch.Generator(),  # the run's own stays as it is
     )
-    eyes = [part for part in (model.model.vision_model, model.model.face_prior) if part is not None]
-    places = [part.device for part in eyes]
-    for part in eyes:
-        part.to(arguments.device)
     found: list[tuple[str, int, tuple[bool, ...] | None]] = []  # of each visual of these samples
     with tqdm(batches, "features", unit="batch", disable=arguments.disable_tqdm) as progress:
         for inputs in progress:
@@ -159,10 +163,6 @@ def _fill(
             if "face_mask" in inputs:
                 masks = [tuple(mask.tolist()) for mask in inputs["face_mask"].split(counts)]
             found += zip(cache.keys(inputs), counts, masks, strict=True)
-    for part, place in zip(eyes, places, strict=True):
-        part.to(place)
-    if torch.accelerator.is_available():
-        torch.accelerator.empty_cache()
     of_all = gather_object([found]) if state.num_processes > 1 else [found]
     cache.refresh()
     seen = {}

@@ -700,7 +700,9 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             labels (`torch.LongTensor` of shape `(B, T)`, *optional*):
                 Next-token targets, -100 where there is no loss; nor is there any for placeholders.
             logits_to_keep (`int` or `torch.Tensor`, *optional*, defaults to 0):
-                Compute only the last so many logits (0: all), or those at these positions.
+                Compute only the last so many logits (0: all), or those at these positions; or, of shape `(2, K)`,
+                those at these rows and positions of theirs. The `logits` are then of shape `(K, vocabulary)`, and
+                the loss is that of the tokens which they predict.
 
         The other arguments, and the errors, are those of [`EmoLlamaModel`].
 
@@ -725,12 +727,21 @@ class EmoLlamaForConditionalGeneration(EmoLlamaPreTrainedModel, GenerationMixin)
             visual_embeds=visual_embeds,
             **kwargs,
         )
-        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        places = None
+        if isinstance(logits_to_keep, int):
+            kept = outputs.last_hidden_state[:, slice(-logits_to_keep, None)]
+        elif logits_to_keep.ndim == 1:
+            kept = outputs.last_hidden_state[:, logits_to_keep]
+        else:
+            places = logits_to_keep[0], logits_to_keep[1]
+            kept = outputs.last_hidden_state[places]  # K, E
+        logits = self.lm_head(kept)
         logits[..., self.config.image_token_id] = PLACEHOLDER_LOGIT
         loss = None
         if labels is not None:
             labels = labels.masked_fill(labels == self.config.image_token_id, -100)
+            if places is not None:
+                kwargs["shift_labels"] = labels[places[0], places[1] + 1]
             loss = self.loss_function(
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from numbers import Real
 from string import Formatter
@@ -113,8 +114,7 @@ def defuse(text: str, tokens: list[str]) -> str:
     Put a space into every one of `tokens` that `text` spells, beside its mark, so that it stays text: `<image>` ->
     `< image>`, `USER:` -> `USER :`.
     """
-    words = sorted({token.strip() for token in tokens}, key=len, reverse=True)
-    pattern = re.compile("|".join(re.escape(word) for word in words if len(word) > 1) or "(?!)")
+    pattern = _any_of(frozenset(tokens))
 
     def apart(match: re.Match[str]) -> str:
         word = match[0]
@@ -124,6 +124,13 @@ def defuse(text: str, tokens: list[str]) -> str:
     while (safe := pattern.sub(apart, text)) != text:  # a space may spell another token, which has one in it
         text = safe
     return text
+
+
+@lru_cache
+def _any_of(tokens: frozenset[str]) -> re.Pattern[str]:
+    """A pattern of these tokens, the longest first."""
+    words = sorted({token.strip() for token in tokens}, key=len, reverse=True)
+    return re.compile("|".join(re.escape(word) for word in words if len(word) > 1) or "(?!)")
 
 
 def defuse_chat(conversation: Any, defuse_text: Callable[[str], str]) -> Any:

@@ -26,12 +26,12 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def in_two_processes(model: Path, output: Path, training: dict) -> str:
+def in_two_processes(model: Path, output: Path, training: dict, tuning: dict = TUNING) -> str:
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"),
         *("training_run.py", str(model), str(output)),
         json.dumps({"per_device_train_batch_size": 2, "per_device_eval_batch_size": 1, **training}),
-        json.dumps(TUNING),
+        json.dumps(tuning),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True, timeout=300)
@@ -77,3 +77,18 @@ def test_two_processes_resume_exactly(tiny, tmp_path, training):
     (tmp_path / "checkpoint-6").rename(tmp_path / "later")
     in_two_processes(tiny, tmp_path, {"save_steps": 5, "eval_steps": 5, "resume_from_checkpoint": "last", **training})
     assert history(tmp_path, "loss") == whole and len(whole) == 6
+
+
+@pytest.mark.slow
+def test_two_processes_share_what_is_kept(tiny, tmp_path):
+    tuning = {"lora_dropout": 0.0}
+    training = {"max_steps": 8, "eval_steps": 8, "save_steps": 8}  # each of sixteen samples comes twice
+    run(tiny, tmp_path / "alone", training, {**tuning, "feature_cache": "off"})
+    in_two_processes(tiny, tmp_path / "both", training, tuning)
+    in_two_processes(tiny, tmp_path / "named", training, {**tuning, "feature_cache": str(tmp_path / "cache")})
+    expected = [entry[2] for entry in history(tmp_path / "alone", "loss", "eval_uar")]
+    for name in ("both", "named"):
+        assert [entry[2] for entry in history(tmp_path / name, "loss", "eval_uar")] == pytest.approx(
+            expected, abs=5e-5
+        )
+    assert list((tmp_path / "cache").rglob("*.safetensors")) and not (tmp_path / "both" / "_features").exists()

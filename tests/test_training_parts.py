@@ -236,20 +236,52 @@ class TestDataset:
 
 
 class TestFeatureCache:
-    def test_other_weights_and_other_pixels_find_nothing(self, tiny, tmp_path):
-        model = AutoModelForImageTextToText.from_pretrained(tiny).eval()
-        cache = FeatureCache(tmp_path, model.model.vision_model)
-        pixels = torch.randn(3, 3, 56, 56)
-        inputs = {"pixel_values": pixels, "frame_counts": torch.tensor([1, 2])}
-        assert fill_cache(cache, model, [inputs, {}]) == 2
-        assert fill_cache(cache, model, [inputs]) == 0
+    @pytest.fixture
+    def model(self, tiny):
+        return AutoModelForImageTextToText.from_pretrained(tiny).eval()
+
+    @pytest.fixture
+    def cache(self, model, tmp_path):
+        return lambda: FeatureCache(tmp_path, model.model.vision_model, model.model.face_prior)
+
+    @pytest.fixture
+    def inputs(self, processor):
+        return EmoLlamaDataCollator(processor).visual_inputs([picture("sad"), clip(3)])
+
+    def test_features_are_what_the_model_sees(self, model, cache, inputs):
+        filled = cache()
+        assert fill_cache(filled, model, [inputs, {}]) == 2 == len(filled)
+        assert fill_cache(cache(), model, [inputs]) == 0
+        features = cache().features(inputs)
+        assert not {"pixel_values", "face_pixel_values"} & features.keys()
         with torch.no_grad():
-            expected = model.model.vision_model(pixels[1:]).last_hidden_state
-        assert torch.allclose(cache.load(pixels[1:]), expected, atol=1e-6)
-        with pytest.raises(ValueError, match="fill_cache"):
-            cache.load(pixels[1:] + 1e-3)
+            expected = model.get_image_features(**inputs)
+            found = model.get_image_features(**features)
+        assert torch.allclose(found.pooler_output, expected.pooler_output, atol=1e-6)
+        assert torch.allclose(features["vision_features"], expected.last_hidden_state, atol=1e-6)
+
+    @pytest.mark.parametrize("part", ["vision_model", "face_prior"])
+    def test_other_weights_and_settings_find_nothing(self, model, cache, inputs, part, tmp_path):
+        fill_cache(cache(), model, [inputs])
+        model.model.face_prior.config.average_mirrored = not model.model.face_prior.config.average_mirrored
+        assert len(cache()) == 0
+        model.model.face_prior.config.average_mirrored = not model.model.face_prior.config.average_mirrored
+        assert len(cache()) == 2
         with torch.no_grad():
-            next(model.model.vision_model.parameters()).add_(1e-3)
+            next(getattr(model.model, part).parameters()).add_(1e-3)
         with pytest.raises(ValueError, match="fill_cache"):
-            FeatureCache(tmp_path, model.model.vision_model).load(pixels[1:])
+            cache().features(inputs)
         assert not list(tmp_path.rglob("*.part"))
+
+    @pytest.mark.parametrize("pixels", ["pixel_values", "face_pixel_values"])
+    def test_other_pixels_find_nothing(self, model, cache, inputs, pixels):
+        fill_cache(cache(), model, [inputs])
+        with pytest.raises(ValueError, match="fill_cache"):
+            cache().features({**inputs, pixels: inputs[pixels] + 1e-3})
+
+    def test_of_the_vision_encoder_alone(self, model, inputs, tmp_path):
+        """As where the face prior learns."""
+        cache = FeatureCache(tmp_path, model.model.vision_model)
+        fill_cache(cache, model, [inputs])
+        features = cache.features(inputs)
+        assert "face_pixel_values" in features and "face_map" not in features and "pixel_values" not in features

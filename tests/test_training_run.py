@@ -15,6 +15,7 @@ import pytest
 import torch
 from peft import PeftModel
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.trainer_pt_utils import AcceleratorConfig
 
@@ -23,8 +24,20 @@ from carried import carried_pipeline
 from emo_llama_command import main
 from emo_llama_hf import load_model
 from emo_llama_hf.closed_set import closed_prompt
+from emo_llama_hf.data.record_stream import Records
 from emo_llama_hf.load_model import load_processor
-from emo_llama_hf.training import EmoLlamaDataCollator, EmoLlamaTrainingArguments, TuningArguments, train
+from emo_llama_hf.modeling.modeling_emo_llama import EmoLlamaVisionModel
+from emo_llama_hf.modeling.modeling_face_prior import EmoLlamaFacePriorModel
+from emo_llama_hf.processing import processing_emo_llama
+from emo_llama_hf.training import (
+    EmoLlamaDataCollator,
+    EmoLlamaTrainer,
+    EmoLlamaTrainingArguments,
+    TuningArguments,
+    cached_features,
+    samples_of,
+    train,
+)
 from emo_llama_hf.training.checkpoints import last_whole_checkpoint
 from emo_llama_hf.training.trainable_parts import PARTS
 from emotion_samples import EMOTIONS, face_folders, face_samples
@@ -281,21 +294,77 @@ class TestModes:
         assert {value.dtype for value in _weights(tmp_path).values()} == {torch.float32}
 
     def test_cached_features_give_the_same_losses(self, run, tmp_path, monkeypatch):
-        run(tmp_path / "without", {"max_steps": 3})
+        run(tmp_path / "without", {"max_steps": 3}, {"feature_cache": "off"})
         cache = str(tmp_path / "cache")
         run(tmp_path / "with", {"max_steps": 3}, {"feature_cache": cache})
-        assert history(tmp_path / "with", "loss", "eval_loss") == history(tmp_path / "without", "loss", "eval_loss")
-        files = list((tmp_path / "cache").rglob("*.safetensors"))
-        assert len(files) == 16  # the five to evaluate on are among those to learn from
-
-        from emo_llama_hf.modeling.modeling_emo_llama import EmoLlamaVisionModel
+        keys = ("loss", "eval_loss", "eval_uar")
+        assert close(history(tmp_path / "with", *keys), history(tmp_path / "without", *keys))
+        stored = [name for path in (tmp_path / "cache").rglob("*.safetensors") for name in load_file(path)]
+        assert len(stored) == 3 * 16  # the five to evaluate on are among those to learn from
 
         def forbidden(*args, **kwargs):
-            raise AssertionError("the vision encoder ran")
+            raise AssertionError("the vision encoder or the face prior ran")
 
         monkeypatch.setattr(EmoLlamaVisionModel, "forward", forbidden)
+        monkeypatch.setattr(EmoLlamaFacePriorModel, "forward", forbidden)
         run(tmp_path / "again", {"max_steps": 3}, {"feature_cache": cache})
         assert history(tmp_path / "again", "loss") == history(tmp_path / "with", "loss")
+
+    def test_what_comes_again_is_seen_once_by_default(self, run, tmp_path, monkeypatch):
+        """The features are gone after the run, and not before: one that was stopped goes on with them."""
+        looked, left = [], []
+        forward, saved = EmoLlamaFacePriorModel.forward, EmoLlamaTrainer._save_checkpoint
+
+        def counted(self, pixel_values, **kwargs):
+            looked.append(len(pixel_values))
+            return forward(self, pixel_values, **kwargs)
+
+        def watched(self, *args):
+            left.append(len(list((tmp_path / "_features").rglob("*.safetensors"))))
+            saved(self, *args)
+
+        monkeypatch.setattr(EmoLlamaFacePriorModel, "forward", counted)
+        monkeypatch.setattr(EmoLlamaTrainer, "_save_checkpoint", watched)
+        settings = {"max_steps": 8, "eval_steps": 8, "save_steps": 8}  # of four: each of sixteen twice
+        trainer = run(tmp_path, settings)
+        assert sum(looked) == 16 and left[0] > 0 and not (tmp_path / "_features").exists()
+        assert trainer.evaluate()["eval_uar"] > 0  # without them it looks again
+        assert sum(looked) > 16
+
+    def test_files_of_what_is_kept_are_read_once(self, tiny, tmp_path, monkeypatch):
+        """And the losses are those of a run that reads them each time."""
+        samples = samples_of(Records(face_folders(tmp_path / "faces", 2)), EMOTIONS)
+        read, load = [], processing_emo_llama.load_image
+        monkeypatch.setattr(processing_emo_llama, "load_image", lambda source: read.append(source) or load(source))
+        counts = []
+        for name, cache in (("once", "auto"), ("each time", "off")):
+            arguments = EmoLlamaTrainingArguments(str(tmp_path / name), **{**TRAINING, "max_steps": 3})
+            train(arguments, TuningArguments(model=str(tiny), feature_cache=cache, **TUNING), samples)
+            counts.append(len(read))
+            read.clear()
+        assert counts[0] == len(samples) == 6 < counts[1]
+        assert close(history(tmp_path / "once", "loss"), history(tmp_path / "each time", "loss"))
+
+    @pytest.mark.parametrize(
+        ("settings", "tuning"),
+        [
+            pytest.param({"max_steps": 7}, {}, id="few look twice"),
+            pytest.param({"max_steps": 8}, {"augment": True}, id="augmented"),
+            pytest.param({"max_steps": 8}, {"parts": ["vision"]}, id="vision learns"),
+            pytest.param({"max_steps": 8}, {"feature_cache": "off"}, id="off"),
+            pytest.param({"max_steps": 8}, {}, id="no room"),
+        ],
+    )
+    def test_nothing_is_kept_where_it_spares_nothing(self, run, tmp_path, monkeypatch, request, settings, tuning):
+        def stop(*args):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(EmoLlamaTrainer, "train", stop)
+        if "no room" in request.node.name:
+            monkeypatch.setattr(cached_features, "LIMIT", 1000)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, {**settings, "eval_steps": 7, "save_steps": 7}, tuning)
+        assert not (tmp_path / "_features").exists()
 
     @pytest.mark.parametrize(
         ("tuning", "words"),
@@ -371,8 +440,6 @@ class TestBestModel:
 
 
 def _weights(folder: Path) -> dict:
-    from safetensors.torch import load_file
-
     return load_file(folder / "adapter_model.safetensors")
 
 

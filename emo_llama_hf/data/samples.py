@@ -1,7 +1,8 @@
 """Samples of a data set's records, and what a sample shows and says of people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..chat_message import ChatMessage, ChatPart
@@ -125,6 +126,19 @@ def visual_parts(messages: Iterable[ChatMessage]) -> list[ChatPart]:
     """
     contents = [message["content"] for message in messages if not isinstance(message["content"], str)]
     return [part for content in contents for part in content if part["type"] in ("image", "video")]
+
+
+def source_key(part: ChatPart) -> Hashable:
+    """
+    What two visual parts have in common that show the same.
+
+    Args:
+        part (`dict`): from [`visual_parts`]; what is neither a file nor its content is the same as itself only.
+    """
+    source = part.get(part["type"])
+    if isinstance(source, RecordVisual):
+        return source.record.visual, source.record.is_video, source.record.face_crop, id(source.faces)
+    return (source if isinstance(source, str | bytes | Path) else id(source)), part["type"]
 
 
 def load_visuals(processor: EmoLlamaProcessor, sample: Sample) -> list[Visual]:

@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from copy import copy
 
-import torch
-from tqdm.auto import tqdm
 from transformers import EarlyStoppingCallback
 
 from ..adapter_base import AdapterBase
 from ..data.sample import Sample
-from ..data.samples import load_visuals, visual_parts
+from ..data.samples import visual_parts
 from ..input_error import InputError
-from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from .augmentation import Augmentation
+from .cached_features import cached_features
 from .closed_set_loss import ClosedSetLoss, answer_tokens
 from .data_collator import EmoLlamaDataCollator
 from .emotion_dataset import EmotionDataset
-from .feature_cache import FeatureCache, fill_cache
 from .loss_curve import LossCurveCallback
+from .packing import keeps_apart
 from .run import begin, finish
 from .run_card import RunOrigin
 from .trainer import EmoLlamaTrainer
@@ -60,7 +58,10 @@ def train(
         raise InputError("`train_samples` is empty: there is nothing to learn from.")
     _check_visuals(arguments, dataset, eval_dataset)
     collator = EmoLlamaDataCollator(
-        processor, max_length=tuning.max_length, use_faces=base.config.face_config is not None
+        processor,
+        max_length=tuning.max_length,
+        use_faces=base.model.face_info_mining is not None,  # nothing else of what is learned looks at faces
+        answers_only=True,
     )
     loss = None
     if arguments.closed_set_weight:
@@ -68,27 +69,28 @@ def train(
         collator.label_sets = list(dict.fromkeys(filter(None, known)))
         answer_sets = [answer_tokens(collator, list(label_set)) for label_set in collator.label_sets]
         loss = ClosedSetLoss(answer_sets, arguments.closed_set_weight)
+    packing = tuning.packing and keeps_apart(base.model.language_model)
     model = start.trainable(arguments, tuning)
-    if tuning.feature_cache:
-        _cache_features(tuning.feature_cache, base, collator, arguments, dataset, eval_dataset)
     callbacks = [LossCurveCallback()]
     if eval_dataset is None:
         arguments.eval_strategy, arguments.load_best_model_at_end = "no", False
     elif arguments.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(arguments.early_stopping_patience))
-    trainer = EmoLlamaTrainer(
-        model,
-        arguments,
-        data_collator=collator,
-        train_dataset=dataset,
-        eval_dataset=eval_dataset,
-        processing_class=processor,
-        compute_loss_func=loss,
-        callbacks=callbacks,
-        origin=RunOrigin(AdapterBase.of(tuning.model), train_data, eval_data),
-        stored=start.stored,
-    )
-    finish(trainer, start.checkpoint)
+    with cached_features(tuning, arguments, base, collator, dataset, eval_dataset):
+        trainer = EmoLlamaTrainer(
+            model,
+            arguments,
+            data_collator=collator,
+            packing=packing,
+            train_dataset=dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processor,
+            compute_loss_func=loss,
+            callbacks=callbacks,
+            origin=RunOrigin(AdapterBase.of(tuning.model), train_data, eval_data),
+            stored=start.stored,
+        )
+        finish(trainer, start.checkpoint)
     return trainer
 
 
@@ -100,24 +102,3 @@ def _check_visuals(arguments: EmoLlamaTrainingArguments, *datasets: EmotionDatas
         for sample in dataset.samples if dataset is not None else ():
             if not visual_parts(sample["messages"]):
                 raise InputError("With `fsdp` every sample must show a picture or clip: train on text with DDP.")
-
-
-def _cache_features(
-    folder: str,
-    model: EmoLlamaForConditionalGeneration,
-    collator: EmoLlamaDataCollator,
-    arguments: EmoLlamaTrainingArguments,
-    *datasets: EmotionDataset | None,
-) -> None:
-    """Compute the vision features of all samples, shared among the processes, and let the collator read them."""
-    cache = FeatureCache(folder, model.model.vision_model)
-    state = arguments.distributed_state
-    model.to(arguments.device)
-    for dataset in datasets:
-        samples = dataset.samples[state.process_index :: state.num_processes] if dataset is not None else ()
-        visuals = (load_visuals(collator.processor, sample) for sample in samples)
-        with tqdm(visuals, "vision features", len(samples), disable=arguments.disable_tqdm) as progress:
-            fill_cache(cache, model, (collator.visual_inputs(row) for row in progress))
-    torch.cuda.empty_cache()
-    state.wait_for_everyone()
-    collator.feature_cache = cache

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from ..evaluation.metrics import emotion_metrics
 from .closed_set_scores import closed_set_scores
 from .emotion_dataset import EmotionDataset
 from .epoch_sampler import EpochSampler
+from .learned_places import learned_tokens
 from .run_trainer import RunTrainer
 
 
@@ -44,13 +46,19 @@ class EmoLlamaTrainer(RunTrainer):
     Trains an EmoLlama on answers.
 
     Args:
+        packing (`bool`, *optional*, defaults to `False`):
+            Samples that it learns from share rows, see [`EmoLlamaDataCollator`]. Those that it is evaluated on do not:
+            processes would have losses of different numbers of rows to gather.
         args, kwargs:
             Of [`RunTrainer`]; its `args` is an [`EmoLlamaTrainingArguments`], `train_dataset` and `eval_dataset` are
             [`EmotionDataset`]s and `data_collator` is an [`EmoLlamaDataCollator`].
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    data_collator: Any
+
+    def __init__(self, *args: Any, packing: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.packing = packing
         self._loss: Any = self.compute_loss_func
         self.train_sampler: EpochSampler | None = None
         if self.train_dataset is not None:
@@ -66,11 +74,24 @@ class EmoLlamaTrainer(RunTrainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler | None:
         return self.train_sampler
 
+    def get_train_dataloader(self) -> DataLoader[Sample]:
+        """As the base class, with samples that share rows where that was asked for."""
+        collator = self.data_collator
+        if self.packing:
+            self.data_collator = replace(collator, packing=True)
+        try:
+            return cast(DataLoader[Sample], super().get_train_dataloader())
+        finally:
+            self.data_collator = collator
+
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """As the base class; the loss function is told the label set of each row, which the model knows nothing of."""
-        label_sets = inputs.pop("label_sets", None)
-        if label_sets is not None:
-            self.compute_loss_func = partial(self._loss, label_sets=label_sets)
+        """As the base class; whatever computes the loss is told what the model does not give back."""
+        known = {"label_sets": inputs.pop("label_sets", None), "places": inputs.get("logits_to_keep")}
+        known = {name: value for name, value in known.items() if value is not None}
+        if self._loss is not None:
+            self.compute_loss_func = partial(self._loss, **known)
+        elif self.label_smoother is not None and "places" in known:
+            inputs["labels"] = learned_tokens(inputs["labels"], known["places"])
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     def evaluation_loop(

@@ -7,6 +7,7 @@ from ..input_error import InputError
 from ..processing.face_finder import MissingFace
 from .trainable_parts import DEFAULT_PARTS, PARTS
 
+AUTOMATIC, OFF = "auto", "off"  # of `feature_cache`
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -61,17 +62,26 @@ class TuningArguments:
         },
     )
     max_length: int | None = field(default=None, metadata={"help": "longest sample, in tokens"})
+    packing: bool = field(
+        default=True,
+        metadata={"help": "let short samples share a row, if the language model keeps them apart (off: pad them)"},
+    )
     augment: bool = field(default=False, metadata={"help": "mirror, crop, recolour and hide parts at random"})
-    feature_cache: str | None = field(
-        default=None, metadata={"help": "folder for vision features, computed once; not with --augment"}
+    feature_cache: str = field(
+        default=AUTOMATIC,
+        metadata={
+            "help": "folder for what the frozen vision encoder and face prior see, computed once; not with --augment. "
+            f"{OFF}: none; {AUTOMATIC}: one in the run's folder while it runs, where pictures come more than once, "
+            "nothing of the eyes learns or is changed at random, and the disk has room"
+        },
     )
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise InputError(f"`dtype` must be one of {', '.join(DTYPES)}, got {self.dtype!r}.")
-        if self.feature_cache and self.augment:
+        if self.named_cache and self.augment:
             raise InputError("`feature_cache` keeps what unchanged frames look like: leave it or `augment` out.")
-        if self.feature_cache and "vision" in self.parts:
+        if self.named_cache and "vision" in self.parts:
             raise InputError("`feature_cache` is for a frozen vision encoder: leave it out, or 'vision' in `parts`.")
         if self.load_in_4bit and not self.lora_rank:
             raise InputError("`load_in_4bit` weights cannot learn themselves: set `lora_rank` above 0.")
@@ -82,3 +92,8 @@ class TuningArguments:
                     f"{', '.join(presets())}, got {self.closed_question!r}."
                 )
             self.closed_question = presets()[self.closed_question].question
+
+    @property
+    def named_cache(self) -> str | None:
+        """Folder of `feature_cache`, if it is one."""
+        return None if self.feature_cache in (AUTOMATIC, OFF) else self.feature_cache

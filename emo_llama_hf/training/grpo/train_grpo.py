@@ -57,7 +57,7 @@ def train_grpo(
         raise InputError("`beta` compares with the base model: set `lora_rank` above 0, or `beta` to 0.")
     for name, used in (
         ("augment", tuning.augment),
-        ("feature_cache", tuning.feature_cache),
+        ("feature_cache", tuning.named_cache),
         ("max_length", tuning.max_length),
         ("closed_set_weight", arguments.closed_set_weight),
         ("class_balance", arguments.class_balance),

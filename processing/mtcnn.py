@@ -250,9 +250,12 @@ class Mtcnn(nn.Module):
         inside = (left_top < right_bottom).all(dim=1)
         picture, boxes = picture[inside], boxes[inside]
         edges = torch.cat((left_top[inside], right_bottom[inside]), dim=1)
+        most = self.crop_batch_size
+        if pictures.sums.device.type == "cpu":
+            most = min(most, PIXELS_IN_CACHE // side**2)
         batches = [
-            _few_at_a_time(net, _normalized(pictures.crops(some, parts, side)), self.crop_batch_size)
-            for some, parts in zip(picture.split(self.crop_batch_size), edges.split(self.crop_batch_size), strict=True)
+            net(_normalized(pictures.crops(some, parts, side)))
+            for some, parts in zip(picture.split(most), edges.split(most), strict=True)
         ]
         return picture, boxes, [torch.cat(outputs).cpu() for outputs in zip(*batches, strict=True)]
 
@@ -290,13 +293,6 @@ def square(boxes: Tensor) -> Tensor:
 def _normalized(pixels: Tensor) -> Tensor:
     """Pixels (N, H, W, 3) of 0..255, which are overwritten -> (N, 3, H, W) of about -1..1 in channels_last."""
     return pixels.sub_(127.5).mul_(0.0078125).permute(0, 3, 1, 2)
-
-
-def _few_at_a_time(net: nn.Module, pixels: Tensor, most: int) -> list[Tensor]:
-    """What a net makes of pixels (N, 3, H, W), at most so many at once."""
-    if pixels.device.type == "cpu":
-        most = min(most, max(1, PIXELS_IN_CACHE // pixels[0, 0].numel()) if len(pixels) else 1)
-    return [torch.cat(parts) for parts in zip(*map(net, pixels.split(most)), strict=True)]
 
 
 def _flatten(features: Tensor) -> Tensor:

@@ -6,12 +6,13 @@ from typing import cast
 from transformers import GenerationConfig
 
 from ..load_model import load_config, load_processor
+from ..meta_model import meta_model
 from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .checkpoint_files import read_checkpoint, weight_files
 from .conversion_error import ConversionError
 from .converted_folder import converted_folder
-from .converted_model import ConvertedModel, meta_model
+from .converted_model import ConvertedModel
 from .face_parts import FaceSources, plan_face_parts
 from .facexformer_weights import face_config
 from .plan import Planner

@@ -9,7 +9,6 @@ from transformers import GenerationConfig
 from transformers.dynamic_module_utils import custom_object_save
 
 from ..carried_pipeline import carry_pipeline
-from ..modeling.configuration_emo_llama import EmoLlamaConfig
 from ..modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .conversion_card import conversion_card
@@ -86,17 +85,6 @@ class ConvertedModel:
             has_detector = self.processor.faces.detector is not None
             card = conversion_card(settings.push_to_hub or output.name, config, self.origin, has_detector)
             card.save(folder / "README.md")
-
-
-def meta_model(config: EmoLlamaConfig) -> EmoLlamaForConditionalGeneration:
-    """
-    A model without weights, which knows the names and shapes of those that it needs.
-
-    Args:
-        config ([`EmoLlamaConfig`]): its configuration.
-    """
-    with torch.device("meta"):
-        return EmoLlamaForConditionalGeneration(config)
 
 
 def _parameters(model: EmoLlamaForConditionalGeneration) -> dict[str, torch.Tensor]:

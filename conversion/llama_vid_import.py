@@ -3,9 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ..meta_model import meta_model
 from ..processing.processing_emo_llama import EmoLlamaProcessor
 from .conversion_error import ConversionError
-from .converted_model import ConvertedModel, meta_model
+from .converted_model import ConvertedModel
 from .face_parts import FaceSources, plan_face_parts
 from .facexformer_weights import face_config
 from .llama_vid_config import PUBLISHED, UnpublishedShapes, emo_llama_config, generation_config

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedModel
-from transformers.initialization import no_init_weights
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from .input_error import InputError
+from .meta_model import meta_model
 from .modeling.configuration_emo_llama import EmoLlamaConfig
-from .modeling.modeling_emo_llama import EmoLlamaForConditionalGeneration
 from .processing.processing_emo_llama import EmoLlamaProcessor
 
 MOST_TIMES = 8  # how many numbers of a model one stored may stand for: 4-bit weights are packed two to a byte
@@ -86,8 +84,8 @@ def check_size(folder: str | os.PathLike[str], config: EmoLlamaConfig) -> None:
             stored += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
     if not stored:
         return
-    with torch.device("meta"), no_init_weights():
-        described = sum(parameter.numel() for parameter in EmoLlamaForConditionalGeneration(config).parameters())
+    # As checkpoints may have them: a tied one by each of its names.
+    described = sum(weights.numel() for _, weights in meta_model(config).named_parameters(remove_duplicate=False))
     if described > MOST_TIMES * stored:
         raise InputError(
             f"config.json is of a model of {described:,} parameters, the weights beside it are {stored:,} numbers: "

@@ -36,15 +36,15 @@ def make_checkpoint(folder: Path, suffix: str) -> None:
     """Write one with constant tensors, a shard at a time."""
     import torch
 
-    from emo_llama_hf import EmoLlamaConfig, EmoLlamaForConditionalGeneration
+    from emo_llama_hf import EmoLlamaConfig
     from emo_llama_hf.conversion.llama_vid_config import llama_vid_config
     from emo_llama_hf.conversion.llama_vid_weights import source_name, vision_source_name
+    from emo_llama_hf.meta_model import meta_model
 
     folder.mkdir()
     layers = {"num_hidden_layers": LAYERS}
     config = EmoLlamaConfig(text_config=layers, vision_config={"num_hidden_layers": VISION_LAYERS})
-    with torch.device("meta"):
-        expected = EmoLlamaForConditionalGeneration(config).state_dict()
+    expected = meta_model(config).state_dict()
     language: dict[str, Any] = {}
     vision: dict[str, Any] = {}
     for name, tensor in expected.items():

@@ -39,6 +39,9 @@ NEAR = torch.tensor(
     ]
 )
 
+# What R-Net and O-Net are shown of a picture that may be a face: all of it, and a little less or more of its sides.
+WHOLE = torch.tensor([[-growth, -growth, growth, growth] for growth in (-0.1, -0.05, 0.0, 0.05, 0.1)])
+
 
 @dataclass(frozen=True)
 class Face:
@@ -213,6 +216,37 @@ class EmoLlamaFaceDetector(PreTrainedModel):
                 pixels = torch.from_numpy(np.array(part))[None].to(self.device)
                 [seen] = mtcnn(pixels, (proposals - corner.repeat(2)) * smaller.repeat(2))
                 found.append(_largest_first(_seen_in(seen, region, part.size)))
+        return found
+
+    @torch.inference_mode()
+    def detect_whole(self, images: Sequence[Image.Image]) -> list[Face | None]:
+        """
+        The face that each picture as a whole may be, for pictures that a search finds none in: P-Net looks for faces
+        with something around them, and of one that fills its picture R-Net is less sure.
+
+        Args:
+            images (`Sequence[PIL.Image.Image]`): pictures of mode RGB, each of any size.
+
+        Returns:
+            `list[Face | None]`: of each picture, however small its confidence is, the product of R-Net's and O-Net's
+            probabilities; `None` for one with a side below `config.min_face_size`.
+
+        Raises:
+            `TypeError`: `images` is not a list of PIL images.
+            `ValueError`: an image is not of mode RGB.
+        """
+        _check_images(images)
+        found: list[Face | None] = []
+        with self._net() as mtcnn:
+            for image in images:
+                picture = _scaled(image, (0, 0, *image.size), self._scale(image))
+                if min(picture.size) < self.config.min_face_size:
+                    found.append(None)
+                    continue
+                boxes = square(torch.tensor([[0.0, 0.0, *picture.size]])) + WHOLE * max(picture.size)
+                pixels = torch.from_numpy(np.array(picture))[None].to(self.device)
+                seen = _seen_in(mtcnn.judge(pixels, boxes), (0, 0, *image.size), picture.size)
+                found.append(max(_largest_first(seen), key=lambda face: face.confidence))
         return found
 
     @contextmanager

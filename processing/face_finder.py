@@ -32,6 +32,9 @@ class FaceSettings:
             Faces whose box has a side below this many pixels are not looked at.
         min_face_confidence (`float`, *optional*, defaults to 0.9):
             Faces that the detector is less certain of, 0 to 1, are not looked at.
+        min_whole_confidence (`float`, *optional*):
+            A frame without such a face may be one as a whole, which the detector's search misses: it is, if the
+            confidence of [`~EmoLlamaFaceDetector.detect_whole`] is at least this, 0 to 1. By default no frame is.
         missing_face (`str`, *optional*, defaults to `"mask"`):
             What happens to a frame without a face: `"mask"` (nothing is said about one), `"full_frame"` (the whole
             frame is taken for a face: for pictures that are face crops already) or `"error"`.
@@ -47,6 +50,7 @@ class FaceSettings:
     face_margin: float = 0.5
     min_face_size: float = 20
     min_face_confidence: float = 0.9
+    min_whole_confidence: float | None = None
     missing_face: MissingFace = "mask"
     full_frame_below: float = 0
 
@@ -56,6 +60,8 @@ class FaceSettings:
         check_number("face_margin", self.face_margin, 0, math.inf)
         check_number("min_face_size", self.min_face_size, 0, math.inf)
         check_number("min_face_confidence", self.min_face_confidence, 0, 1)
+        if self.min_whole_confidence is not None:
+            check_number("min_whole_confidence", self.min_whole_confidence, 0, 1)
         check_number("full_frame_below", self.full_frame_below, 0, math.inf)
 
 
@@ -82,7 +88,13 @@ class FaceFinder:
         Raises:
             `ValueError`: there is no detector.
         """
-        return [self._usable(faces) for faces in self._detector().detect(frames)]
+        found = [self._usable(faces) for faces in self._detector().detect(frames)]
+        least, empty = self.settings.min_whole_confidence, [index for index, faces in enumerate(found) if not faces]
+        if least is not None and empty:
+            whole = self._detector().detect_whole([frames[index] for index in empty])
+            for index, face in zip(empty, whole, strict=True):
+                found[index] = usable_faces([face] if face else [], self.settings.min_face_size, least)
+        return found
 
     def follow(self, frame: Image.Image, faces: Sequence[Face]) -> list[Face] | None:
         """
@@ -156,6 +168,12 @@ class FaceFinder:
             )
             sources.append("full_frame" if whole else "none" if face is None else "detected")
         return sources
+
+    def shown_in(self, visual: Visual) -> list[int]:
+        """The frames that show a face, or that are taken for one; of a visual in which none was looked for, all."""
+        if visual.faces is None and self.detector is None:
+            return list(range(len(visual.frames)))
+        return [index for index, source in enumerate(self.sources(visual)) if source != "none"]
 
     def boxes(self, visual: Visual) -> list[tuple[int, int, int, int] | None]:
         """The whole-pixel box (x0, y0, x1, y1) that is cropped from each frame, `None` where there is no face."""

@@ -191,6 +191,16 @@ class Mtcnn(nn.Module):
         picture, found = self._decide(pictures, picture, boxes)
         return [Detections(*(tensor[picture == index] for tensor in found)) for index in range(len(pixels))]
 
+    def judge(self, pixels: Tensor, boxes: Tensor) -> Detections:
+        """
+        The faces that square boxes (N, 4) on the CPU may be in a picture (1, H, W, 3), uint8 on the nets' device:
+        their scores are the products of R-Net's and O-Net's probabilities.
+        """
+        pictures, picture = SummedArea(pixels), torch.zeros(len(boxes), dtype=torch.long)
+        _, _, (refined, _) = self._look_closer(self.rnet, 24, pictures, picture, boxes)
+        _, boxes, (scores, offsets, points) = self._look_closer(self.onet, 48, pictures, picture, boxes)
+        return _placed(boxes, scores * refined, offsets, points)
+
     def _propose(self, pictures: SummedArea) -> tuple[Tensor, Tensor]:
         """B pictures -> picture index (N,), square boxes (N, 4)."""
         height, width = pictures.height, pictures.width
@@ -228,12 +238,9 @@ class Mtcnn(nn.Module):
         picture, boxes, (scores, offsets, points) = self._look_closer(self.onet, 48, pictures, picture, boxes)
         passed = scores > self.thresholds[2]
         picture, boxes, scores, offsets, points = (t[passed] for t in (picture, boxes, scores, offsets, points))
-        sides = boxes[:, 2:] - boxes[:, :2] + 1
-        landmarks = points.reshape(len(points), 2, 5).transpose(1, 2)  # (K, 5, 2), in box sides
-        landmarks = sides[:, None] * landmarks + boxes[:, None, :2] - 1
-        boxes = shift(boxes, offsets, extra_pixel=1)
-        kept = nms_per_picture(picture, boxes, scores, self.nms_thresholds[3], over_smaller=True)
-        return picture[kept], Detections(boxes[kept], scores[kept], landmarks[kept])
+        found = _placed(boxes, scores, offsets, points)
+        kept = nms_per_picture(picture, found.boxes, scores, self.nms_thresholds[3], over_smaller=True)
+        return picture[kept], Detections(*(tensor[kept] for tensor in found))
 
     def _look_closer(
         self, net: nn.Module, side: int, pictures: SummedArea, picture: Tensor, boxes: Tensor
@@ -288,6 +295,14 @@ def square(boxes: Tensor) -> Tensor:
     longer = sides.amax(dim=1, keepdim=True)
     corner = boxes[:, :2] + sides * 0.5 - longer * 0.5
     return torch.cat((corner, corner + longer), dim=1)
+
+
+def _placed(boxes: Tensor, scores: Tensor, offsets: Tensor, points: Tensor) -> Detections:
+    """What O-Net says of the boxes (N, 4) that it was shown, in pixels."""
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    landmarks = points.reshape(len(points), 2, 5).transpose(1, 2)  # (N, 5, 2), in box sides
+    landmarks = sides[:, None] * landmarks + boxes[:, None, :2] - 1
+    return Detections(shift(boxes, offsets, extra_pixel=1), scores, landmarks)
 
 
 def _normalized(pixels: Tensor) -> Tensor:

@@ -370,7 +370,7 @@ class EmoLlamaProcessor(ProcessorMixin):
         """
         counts = {"frame_counts": [len(visual.frames) for visual in visuals]}
         tokens = [self.replace_image_token(counts, index) for index in range(len(visuals))]
-        if attributes is None or not self.prompt.use_attributes:
+        if attributes is None:
             return tokens
         rows = [attributes] if isinstance(attributes, Mapping) else list(attributes)
         if len(rows) != len(visuals):

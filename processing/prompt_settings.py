@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from .prompts import (
     ATTRIBUTE_PHRASES,
     ATTRIBUTE_TEMPLATE,
+    EMOTION,
     Attributes,
     attribute_sentence,
     chat_questions,
@@ -43,7 +44,8 @@ class PromptSettings:
             Whether perceived age, gender and race may be written into a prompt at all.
         attribute_template (`str`, *optional*), attribute_phrases (`dict[str, str]`, *optional*),
         attribute_threshold (`float`, *optional*, defaults to 0.6):
-            See [`attribute_sentence`].
+            See [`attribute_sentence`]. A phrase of `emotion` is for models that learned to answer by it: then the
+            pipeline tells in a prompt which emotions the closed question found.
 
     Raises:
         `ValueError`: a setting is none of its choices, or a wording has no place for what it is about.
@@ -75,6 +77,11 @@ class PromptSettings:
         check_wording(self.attribute_template, self.attribute_phrases)
         check_number("attribute_threshold", self.attribute_threshold, 0, math.inf)
 
+    @property
+    def tells_emotion(self) -> bool:
+        """Whether prompts tell which emotions the closed question found."""
+        return EMOTION in self.attribute_phrases
+
     def questions_in(self, text: str, placeholders: Sequence[str]) -> list[str]:
         """
         The question that guides each visual of a rendered chat, for whoever has no messages any more.
@@ -99,9 +106,9 @@ class PromptSettings:
         return chat_questions(messages, latest=self.question_guide == "latest")
 
     def sentence(self, attributes: Attributes | None) -> str:
-        """The [`attribute_sentence`] in these settings' wording; empty without `use_attributes`."""
+        """The [`attribute_sentence`] in these settings' wording; without `use_attributes` of the emotion alone."""
         if not self.use_attributes:
-            return ""
+            attributes = {name: value for name, value in (attributes or {}).items() if name == EMOTION}
         return attribute_sentence(
             attributes, self.attribute_template, self.attribute_phrases, self.attribute_threshold
         )

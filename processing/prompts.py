@@ -57,6 +57,8 @@ CHAT_TEMPLATE = """\
 
 ATTRIBUTE_TEMPLATE = "Perceived attributes of the face: {attributes}."
 ATTRIBUTE_PHRASES = {"age": "age {value}", "gender": "gender {value}", "race": "race {value}"}
+EMOTION = "emotion"
+"""The phrase with which a processor has the perceived emotion told, which is no attribute that may be switched off."""
 
 
 def attribute_sentence(

@@ -1,6 +1,6 @@
 """A visual: the frames of one picture or clip, and the faces found in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 from transformers.video_utils import VideoMetadata
@@ -37,6 +37,26 @@ class Visual:
     detections: list[list[Face]] | None = None
     faces: list[Face | None] | None = None
     face_crop: bool = False
+
+    def still(self, index: int) -> "Visual":
+        """
+        One frame of it as a picture.
+
+        Args:
+            index (`int`): of the frame.
+        """
+        part = slice(index, index + 1)
+        return replace(
+            self,
+            frames=self.frames[part],
+            timestamps=self.timestamps[part],
+            is_video=False,
+            strategy=None,
+            problem=None,
+            metadata=None,
+            detections=None if self.detections is None else self.detections[part],
+            faces=None if self.faces is None else self.faces[part],
+        )
 
     @property
     def has_face(self) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from emo_llama_hf.processing import face_detection as module
 from emo_llama_hf.processing.face_detection import SMALLEST_FACE, EmoLlamaFaceDetector, EmoLlamaFaceDetectorConfig
+from emo_llama_hf.processing.face_finder import FaceFinder, FaceSettings
 from emo_llama_hf.processing.mtcnn import pyramid_scales
 from emo_llama_hf.processing.non_maximum_suppression import nms_per_picture, non_maximum_suppression
 from tiny_model import FACE_DETECTOR
@@ -145,6 +146,38 @@ def test_faces_are_looked_for_in_proportion_to_the_picture(detector, monkeypatch
         np.testing.assert_allclose(found.box, box, atol=max(4, 0.1 * (box[2] - box[0])))
     assert seen[0] < picture.width * picture.height / 2
     assert EmoLlamaFaceDetectorConfig().min_face_fraction == 0  # as facenet-pytorch looks
+
+
+def inner_face(detector, name: str, side: int) -> Image.Image:
+    """The inner part of the face in a sample, which fills its picture."""
+    image = sample(name)
+    x0, y0, x1, y1 = detector.detect([image])[0][0].box
+    inset_x, inset_y = (x1 - x0) / 10, (y1 - y0) / 10
+    part = image.crop((int(x0 + inset_x), int(y0 + inset_y), int(x1 - inset_x), int(y1 - inset_y)))
+    return part.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def test_a_face_that_fills_its_picture_is_one_as_a_whole(detector):
+    for name, side in itertools.product(("astronaut.png", "grace_hopper.jpg"), (48, 96, 224)):
+        [face] = detector.detect_whole([inner_face(detector, name, side)])
+        assert face.confidence > 0.2
+        assert all(0 < place < side for point in face.landmarks for place in point)
+        assert min(face.box[2] - face.box[0], face.box[3] - face.box[1]) > side / 2
+    for name in ("chelsea.png", "coffee.png"):
+        assert detector.detect_whole([sample(name)])[0].confidence < 0.2
+    assert detector.detect_whole([Image.new("RGB", (10, 200))]) == [None]
+
+
+def test_whole_pictures_are_judged_where_the_search_finds_nothing(detector):
+    finder = FaceFinder(detector, FaceSettings(min_whole_confidence=0.2))
+    tight = inner_face(detector, "astronaut.png", 96)
+    assert not FaceFinder(detector).detect([tight])[0]
+    pictures = [sample("chelsea.png"), tight, sample("grace_hopper.jpg")]
+    cat, face, photo = finder.detect(pictures)
+    assert not cat and len(face) == 1
+    assert photo == FaceFinder(detector).detect(pictures[2:])[0]
+    with pytest.raises(ValueError, match="min_whole_confidence"):
+        FaceSettings(min_whole_confidence=2)
 
 
 def test_faces_are_ordered_by_size(detector):

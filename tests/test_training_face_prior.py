@@ -1,6 +1,7 @@
 """Training of the face prior from labelled crops: batches, losses, stages."""
 
 import io
+import math
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from emo_llama_hf.training import (
     train_face_prior,
 )
 from emo_llama_hf.training.augmentation import MIRRORED
-from emo_llama_hf.training.face_prior.training import class_loss
+from emo_llama_hf.training.face_prior.training import class_loss, views_apart
 from tiny_model import tiny_config
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -103,8 +104,35 @@ class TestBatches:
         assert ((batch["emotion"] > 0) & (batch["emotion"] < 1)).any()
         assert batch["landmarks"].isnan().all()
 
+    def test_views_are_of_the_same_crops_in_the_same_order(self):
+        samples = [crops(6)[index] for index in range(6)]
+        batch = batches(views=2, mixup=1)(samples)
+        first, second = batch["pixel_values"].chunk(2)
+        assert first.shape[0] == 6 and (first - second).abs().mean() > 0.01
+        for task in ("emotion", "gender"):  # mixed with the same mates
+            torch.testing.assert_close(*batch[task].chunk(2))
+        assert len(batches(views=2).plain()(samples)["pixel_values"]) == 6
+        with pytest.raises(ValueError, match="`views`"):
+            batches(views=0)
+
+    def test_coarse_and_compressed_crops_lose_detail_only(self):
+        off = dict.fromkeys(("mirror", "rotate", "shift", "scale", "stretch", "color", "grey", "erase", "mixup"), 0)
+        samples = [crops(4)[index] for index in range(4)]
+        pixels = batches().plain()(samples)["pixel_values"]
+        for change in ("coarse", "compress"):
+            changed = batches(**off, **{change: 1})(samples)["pixel_values"]
+            assert 0.002 < (changed - pixels).abs().mean() < 0.1
+            assert changed.var() < pixels.var()
+            torch.testing.assert_close(changed.mean((2, 3)), pixels.mean((2, 3)), atol=0.02, rtol=0)
+
 
 class TestLosses:
+    def test_views_that_look_the_same_are_not_apart(self):
+        logits = torch.randn(5, 4)
+        assert views_apart(torch.cat([logits, logits + 3])) == pytest.approx(0, abs=1e-6)
+        sure = torch.tensor([[50.0, 0.0], [0.0, 50.0]])
+        assert views_apart(sure) == pytest.approx(math.log(2), rel=1e-3)
+
     def test_with_every_class_known_it_is_torch_s_cross_entropy(self):
         logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
         target = torch.nn.functional.one_hot(labels, 4).float()

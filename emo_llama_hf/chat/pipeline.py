@@ -21,14 +21,14 @@ from transformers.utils.chat_template_utils import is_valid_message
 from ..carried_pipeline import carry_pipeline
 from ..chat_message import ChatMessage, VisualKind
 from ..checkpoint_checks import check_fit
-from ..closed_set.label_scores import check_finite, label_scores
+from ..closed_set.label_scores import LabelScores, check_finite, label_scores
 from ..closed_set.label_set import check_labels
 from ..closed_set.question import closed_prompt, closed_question
 from ..input_error import InputError, input_errors
 from ..processing.frame_sampling import frames_at
 from ..processing.media_limits import MediaLimits, current_limits, media_limits
 from ..processing.processing_emo_llama import EmoLlamaProcessor
-from ..processing.prompts import Attributes
+from ..processing.prompts import EMOTION, Attributes
 from ..processing.setting_checks import check_mapping, shown
 from ..processing.visual import Visual
 from .annotation import annotate_frame
@@ -39,6 +39,7 @@ from .result import EmotionResult, ErrorResult, ResultFace, ResultFrame, as_dict
 from .rows import rows_of
 from .subject import Subject
 from .timeline.timeline import Timeline
+from .told_emotion import NO_FACE, course_of, told_emotion
 
 Value = TypeVar("Value")
 
@@ -373,28 +374,125 @@ class EmotionChatPipeline(Pipeline):
             [subject.pixels for subject in subjects],
             attributes,
         )
-        prompts = [subject.closed_prompt for subject in subjects]
-        lasts = [subject.visuals[-1:] for subject in subjects]
-        last_attributes = [row[-1:] for row in attributes]
-        closed_embeds = embeds
-        if any(subject.prompt != subject.closed_prompt for subject in subjects):
-            # Another question reads other tokens of the same vision and face features.
-            seen = [
-                [{**_without(subject.pixels[-1], "pixel_values"), "vision_features": part[-len(last[0].frames) :]}]
-                for subject, part, last in zip(subjects, features, lasts, strict=True)
-            ]
-            closed = [subject.closed_question for subject in subjects]
-            _, closed_embeds, _ = self._read(prompts, closed, lasts, seen, last_attributes)
-        found = label_scores(
-            self.model, self.processor, prompts, lasts, closed_embeds, subjects[0].labels, last_attributes
-        )
-        scores = found.scores.tolist()
+        # Another question reads other tokens of the same vision and face features.
+        seen = [
+            {
+                **_without(subject.pixels[-1], "pixel_values"),
+                "vision_features": part[-len(subject.visuals[-1].frames) :],
+            }
+            for subject, part in zip(subjects, features, strict=True)
+        ]
+        closed = None
+        if self.processor.prompt.tells_emotion:
+            closed, attributes = self._told(subjects, seen, attributes)
+            text = self._text(
+                [subject.prompt for subject in subjects],
+                [question for subject in subjects for question in subject.questions],
+                [subject.visuals for subject in subjects],
+                attributes,
+            )
+            text = _without(text, "qformer_input_ids", "qformer_attention_mask")
+        elif all(subject.prompt == subject.closed_prompt for subject in subjects):
+            closed = self._closed(subjects, attributes, embeds)
+        if closed is None:
+            closed = self._closed(subjects, attributes, self._closed_embeds(subjects, seen, attributes))
+        scores = closed.scores.tolist()
         for row in scores:
             check_finite(row, self.model.dtype)
         begun = text["input_ids"][:, :-1] * text["attention_mask"][:, :-1]
-        if goes_on and embeds is closed_embeds and torch.equal(begun.cpu(), found.read_ids):
-            return subjects, scores, {**text, "past_key_values": found.cache}
+        as_read = all(subject.prompt == subject.closed_prompt for subject in subjects)
+        if goes_on and as_read and torch.equal(begun.cpu(), closed.read_ids):
+            return subjects, scores, {**text, "past_key_values": closed.cache}
         return subjects, scores, {**text, "visual_embeds": torch.cat(embeds)}
+
+    def _closed(
+        self, subjects: list[Subject], attributes: Sequence[Sequence[Attributes | None]], embeds: list[torch.Tensor]
+    ) -> LabelScores:
+        """What is answered to the closed question about the last visual of each, given its visual tokens."""
+        return label_scores(
+            self.model,
+            self.processor,
+            [subject.closed_prompt for subject in subjects],
+            [subject.visuals[-1:] for subject in subjects],
+            embeds,
+            subjects[0].labels,
+            [row[-1:] for row in attributes],
+        )
+
+    def _closed_embeds(
+        self,
+        subjects: list[Subject],
+        seen: list[dict[str, torch.Tensor]],
+        attributes: Sequence[Sequence[Attributes | None]],
+    ) -> list[torch.Tensor]:
+        """Visual tokens (tokens, E) of the last visual of each, which the closed question guides."""
+        return self._read(
+            [subject.closed_prompt for subject in subjects],
+            [subject.closed_question for subject in subjects],
+            [subject.visuals[-1:] for subject in subjects],
+            [[row] for row in seen],
+            [row[-1:] for row in attributes],
+        )[1]
+
+    def _told(
+        self,
+        subjects: list[Subject],
+        seen: list[dict[str, torch.Tensor]],
+        attributes: Sequence[Sequence[Attributes | None]],
+    ) -> tuple[LabelScores | None, list[Sequence[Attributes | None]]]:
+        """
+        The attributes of each subject with what the closed question about the model's own labels finds, where it is
+        asked anything else; and the answer to that question, where its label set is the model's own.
+        """
+        labels = check_labels(self.model.config.emotion_labels)
+        own = [self._asked_own(subject, labels) for subject in subjects]
+        found = self._closed(own, attributes, self._closed_embeds(own, seen, attributes))
+        courses = iter(self._courses(own, seen, attributes))
+        told: list[Sequence[Attributes | None]] = []
+        for subject, scores, row in zip(own, found.scores.tolist(), attributes, strict=True):
+            visual = subject.visuals[-1]
+            course = next(courses) if visual.is_video else None
+            if subject.prompt == subject.closed_prompt:
+                told.append(row)
+                continue
+            emotion = NO_FACE if not self.processor.faces.shown_in(visual) else told_emotion(labels, scores, course)
+            told.append([*row[:-1], {**(row[-1] or {}), EMOTION: emotion}])
+        return (found if subjects[0].labels == labels else None), told
+
+    def _asked_own(self, subject: Subject, labels: list[str]) -> Subject:
+        """The subject with the closed question about the model's own labels."""
+        kind: VisualKind = "video" if subject.visuals[-1].is_video else "image"
+        return replace(
+            subject,
+            labels=labels,
+            closed_prompt=closed_prompt(self.processor, kind, labels),
+            closed_question=closed_question(kind, labels, self.processor.prompt.closed_question),
+        )
+
+    def _courses(
+        self,
+        subjects: list[Subject],
+        seen: list[dict[str, torch.Tensor]],
+        attributes: Sequence[Sequence[Attributes | None]],
+    ) -> list[list[str]]:
+        """The emotions that each clip shows one after the other, its frames being asked about one by one."""
+        frames, rows, told, counts = [], [], [], []
+        for subject, row, values in zip(subjects, seen, attributes, strict=True):
+            visual = subject.visuals[-1]
+            if not visual.is_video:
+                continue
+            shown = self.processor.faces.shown_in(visual) or range(len(visual.frames))
+            counts.append(len(shown))
+            for index in shown:
+                still = replace(subject, visuals=[visual.still(index)])
+                frames.append(self._asked_own(still, subject.labels))
+                rows.append({name: value[index : index + 1] for name, value in row.items() if name != "frame_counts"})
+                rows[-1]["frame_counts"] = torch.ones(1, dtype=torch.long)
+                told.append(values[-1:])
+        if not frames:
+            return []
+        found = self._closed(frames, told, self._closed_embeds(frames, rows, told)).scores
+        return [course_of(subjects[0].labels, scores) for scores in found.split(counts)]
 
     def _goes_on(self, arguments: dict[str, Any]) -> bool:
         """Whether `generate` can go on from a cache: with one answer to each prompt, written token by token."""
@@ -433,16 +531,7 @@ class EmotionChatPipeline(Pipeline):
         attributes: Sequence[Sequence[Attributes | None]],
     ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
         """Left-padded tokens of prompts; the visual tokens (tokens, E) and vision features (F, N + 1, D) of each."""
-        text = self.processor.text_inputs(
-            prompts,
-            [visual for row in visuals for visual in row],
-            questions,
-            [values for row in attributes for values in row],
-            return_tensors="pt",
-            padding=True,
-            padding_side="left",
-        )
-        text = {name: value.to(self.device) for name, value in text.items()}
+        text = self._text(prompts, questions, visuals, attributes)
         flat = [values for row in pixels for values in row]
         outputs = self.model.get_image_features(
             **{name: torch.cat([values[name] for values in flat]).to(self.device) for name in flat[0]},
@@ -452,6 +541,25 @@ class EmotionChatPipeline(Pipeline):
         frames = [sum(len(visual.frames) for visual in row) for row in visuals]
         tokens = [part.flatten(0, 1) for part in outputs.pooler_output.split(frames)]
         return text, tokens, list(outputs.last_hidden_state.split(frames))
+
+    def _text(
+        self,
+        prompts: list[str],
+        questions: list[str],
+        visuals: list[list[Visual]],
+        attributes: Sequence[Sequence[Attributes | None]],
+    ) -> dict[str, torch.Tensor]:
+        """Left-padded tokens of prompts, and of the questions that guide their visuals."""
+        text = self.processor.text_inputs(
+            prompts,
+            [visual for row in visuals for visual in row],
+            questions,
+            [values for row in attributes for values in row],
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+        )
+        return {name: value.to(self.device) for name, value in text.items()}
 
     def _look_at_faces(self, subjects: list[Subject]) -> list[Subject]:
         """The subjects with what the face prior, which looks once, makes of their face crops instead of the crops."""
@@ -483,10 +591,9 @@ class EmotionChatPipeline(Pipeline):
         scored = dict(zip(subject.labels, scores, strict=True))
         sources = self.processor.faces.sources(last)
         texts = [answer.strip() for answer in answers]
-        faceless = self.processor.faces.detector is not None and set(sources) == {"none"}
         result: EmotionResult = {
             "generated_text": texts[0] if len(texts) == 1 else texts,
-            "emotion": None if faceless else max(scored, key=scored.__getitem__),
+            "emotion": max(scored, key=scored.__getitem__) if self.processor.faces.shown_in(last) else None,
             "scores": scored,
             "faces": faces_of(last, sources, subject.perceived_frames),
             "perceived": as_dicts(subject.perceived[-1]),

@@ -1,8 +1,11 @@
 """Batches of face crops, changed at random while the face prior learns."""
 
+import io
 from dataclasses import KW_ONLY, dataclass, replace
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from ...input_error import InputError
@@ -26,12 +29,18 @@ class FaceBatches(RandomChanges):
         scale (`float`, *optional*, defaults to 0.15): crops are cut to, or widened to, 1 ± `scale` of their sides.
         stretch (`float`, *optional*, defaults to 0.2):
             How much taller than wide, at most, the part shown is: boxes of faces are not square.
+        coarse (`float`, *optional*, defaults to 0):
+            Probability that a batch is seen as if photographed from afar: shrunk, to a third of its sides at most, and
+            enlarged again.
+        compress (`float`, *optional*, defaults to 0): probability of JPEG's traces, of quality 20 to 60, in a crop.
         mixup (`float`, *optional*, defaults to 0.2):
             Probability that the crops of a batch are mixed in pairs (arXiv 1710.09412); without landmarks then.
+        views (`int`, *optional*, defaults to 1):
+            How many differently changed versions of each crop a batch has: first one of every crop, then another one.
         seed (`int`, *optional*, defaults to 0)
 
     Raises:
-        `InputError`: a knob is negative, or above 1 where it is a probability or a part.
+        `InputError`: a knob is negative, or above 1 where it is a probability or a part; `views` is below 1.
     """
 
     mean: list[float]
@@ -44,12 +53,17 @@ class FaceBatches(RandomChanges):
     shift: float = 0.08
     scale: float = 0.15
     stretch: float = 0.2
+    coarse: float = 0.0
+    compress: float = 0.0
     mixup: float = 0.2
+    views: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_parts("shift", "scale", "mixup")
+        self.check_parts("shift", "scale", "coarse", "compress", "mixup")
+        if self.views < 1:
+            raise InputError(f"`views` must be at least 1, got {self.views}.")
         for name, value in (("rotate", self.rotate), ("stretch", self.stretch)):
             if value < 0:
                 raise InputError(f"`{name}` must be at least 0 (off), got {value}.")
@@ -57,22 +71,23 @@ class FaceBatches(RandomChanges):
     def plain(self) -> "FaceBatches":
         """Batches for evaluation, in which nothing is changed."""
         off = RandomChanges(mirror=0, color=0, grey=0, erase=0)
-        return replace(self, **vars(off), rotate=0, shift=0, scale=0, stretch=0, mixup=0)
+        still = replace(self, **vars(off), rotate=0, shift=0, scale=0, stretch=0)
+        return replace(still, coarse=0, compress=0, mixup=0, views=1)
 
     def __call__(self, samples: list[FaceCrop]) -> dict[str, torch.Tensor]:
         """
         One batch. What is drawn depends on `seed` and on which crops are in the batch, in which order, alone.
 
         Args:
-            samples (`list[dict]`): B crops of [`FaceCrops`].
+            samples (`list[dict]`): crops of [`FaceCrops`].
 
         Returns:
-            `dict`: `pixel_values` (B, 3, h, w), `landmarks` (B, L, 2) with NaN where they are unknown, and of each
-            task its target (B, classes).
+            `dict`, B being `views` times the crops: `pixel_values` (B, 3, h, w), `landmarks` (B, L, 2) with NaN where
+            they are unknown, and of each task its target (B, classes).
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self.seed, *(sample["index"] for sample in samples)))
-            return self._batch(samples)
+            return self._batch(samples * self.views)
 
     def _batch(self, samples: list[FaceCrop]) -> dict[str, torch.Tensor]:
         pixels = torch.stack([sample["pixels"] for sample in samples]).float() / 255
@@ -83,11 +98,17 @@ class FaceBatches(RandomChanges):
             pixels, landmarks = self._move(pixels, landmarks)
         if self.color or self.grey:
             pixels = self._recolor(pixels)
+        if torch.rand(()) < self.coarse:
+            pixels = _seen_from_afar(pixels)
+        if self.compress:
+            pixels = _compressed(pixels, torch.rand(len(pixels)) < self.compress)
         if self.erase:
             pixels = self._hide(pixels)
         if torch.rand(()) < self.mixup:
             part = torch.distributions.Beta(0.4, 0.4).sample()
-            order = torch.randperm(len(pixels))
+            count = len(pixels) // self.views
+            mates = torch.randperm(count)  # the same for every view of a crop
+            order = torch.cat([mates + start for start in range(0, len(pixels), count)])
             pixels = part * pixels + (1 - part) * pixels[order]
             batch = {task: part * values + (1 - part) * values[order] for task, values in batch.items()}
             landmarks = torch.full_like(landmarks, torch.nan)
@@ -138,6 +159,25 @@ class FaceBatches(RandomChanges):
         hidden = inside(height)[:, :, None] & inside(width)[:, None, :]
         hidden &= (torch.rand(count) < self.erase)[:, None, None]
         return torch.where(hidden[:, None], torch.rand(count, 1, 1, 1), pixels)
+
+
+def _seen_from_afar(pixels: torch.Tensor) -> torch.Tensor:
+    """Crops with no more detail than a picture of a third of their sides, or more, has."""
+    height, width = pixels.shape[-2:]
+    part = torch.empty(()).uniform_(1 / 3, 1).item()
+    small = nn.functional.interpolate(pixels, scale_factor=part, mode="bilinear", antialias=True)
+    return nn.functional.interpolate(small, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def _compressed(pixels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Crops of which the chosen ones were saved as JPEG."""
+    pixels = pixels.clone()
+    for index in chosen.nonzero().flatten().tolist():
+        file = io.BytesIO()
+        picture = (pixels[index].permute(1, 2, 0) * 255).round().byte()
+        Image.fromarray(picture.numpy()).save(file, "JPEG", quality=int(torch.randint(20, 61, ())))
+        pixels[index] = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
+    return pixels
 
 
 def _spread(shape: int | tuple[int, ...], limit: float) -> torch.Tensor:

@@ -36,6 +36,9 @@ class FaceMapForTraining(nn.Module):
         weights (`dict[str, float]`, *optional*): how much each task's loss counts; 1 if it is not there.
         dropout (`float`, *optional*, defaults to 0.3): of the heads' input.
         label_smoothing (`float`, *optional*, defaults to 0.1)
+        consistency (`float`, *optional*, defaults to 0):
+            How much it counts in training that two views of a crop ([`FaceBatches`] with `views=2`) look the same:
+            the mean KL divergence of what is believed of each from their mean.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class FaceMapForTraining(nn.Module):
         weights: dict[str, float] | None = None,
         dropout: float = 0.3,
         label_smoothing: float = 0.1,
+        consistency: float = 0.0,
     ) -> None:
         super().__init__()
         self.face_prior = face_prior
@@ -57,6 +61,7 @@ class FaceMapForTraining(nn.Module):
         )
         self.weights = weights or {}
         self.label_smoothing = label_smoothing
+        self.consistency = consistency
 
     def forward(
         self, pixel_values: torch.Tensor, landmarks: torch.Tensor | None = None, **targets: torch.Tensor
@@ -79,7 +84,11 @@ class FaceMapForTraining(nn.Module):
         means = [projection(mean) for projection, mean in zip(prior.projections, means, strict=True)]
         pooled = prior.fuse(torch.cat(means[::-1], dim=1)[..., None, None]).flatten(1)
         logits = {task: self.heads[task](pooled).float() for task in targets}
-        return {"loss": weighted_loss(logits, targets, self.weights, self.label_smoothing), **logits}
+        loss = weighted_loss(logits, targets, self.weights, self.label_smoothing)
+        if self.training and self.consistency:
+            apart = [self.weights.get(task, 1) * views_apart(values) for task, values in logits.items()]
+            loss = loss + self.consistency * torch.stack(apart).sum()
+        return {"loss": loss, **logits}
 
 
 class FaceTasksForTraining(nn.Module):
@@ -167,6 +176,18 @@ def class_loss(logits: torch.Tensor, target: torch.Tensor, label_smoothing: floa
     weight = target.sum(1, keepdim=True)
     target = (1 - label_smoothing) * target + label_smoothing * weight / target.shape[1]
     return -(target * logits.log_softmax(-1)).sum() / len(logits)
+
+
+def views_apart(logits: torch.Tensor) -> torch.Tensor:
+    """
+    How differently two views of crops look: the Jensen-Shannon divergence in nats, as a mean over the crops.
+
+    Args:
+        logits (`torch.FloatTensor` of shape `(2 F, classes)`): of the first views, then of the second ones.
+    """
+    views = torch.stack(logits.log_softmax(-1).chunk(2))
+    mean = views.exp().mean(0, keepdim=True).log()
+    return (views.exp() * (views - mean)).sum(-1).mean()
 
 
 class FacePriorTrainer(Trainer):

@@ -39,8 +39,8 @@ class FaceSettings:
             What happens to a frame without a face: `"mask"` (nothing is said about one), `"full_frame"` (the whole
             frame is taken for a face: for pictures that are face crops already) or `"error"`.
         full_frame_below (`float`, *optional*, defaults to 0):
-            A frame without a side longer than this many pixels is taken for a face as a whole, whatever is found in
-            it: so small a picture is a face crop, and detectors misjudge faces that fill it.
+            A frame without a side longer than this many pixels in which no face is found is taken for one as a whole:
+            so small a picture is a face crop, and detectors overlook faces that fill it.
 
     Raises:
         `ValueError`: a setting is none of its choices or out of its range.
@@ -161,11 +161,8 @@ class FaceFinder:
         """What each frame's crop is: `"detected"` (a face), `"full_frame"` (taken for one) or `"none"`."""
         sources = []
         for frame, face in zip(visual.frames, visual.faces or [None] * len(visual.frames), strict=True):
-            whole = (
-                visual.face_crop
-                or self._is_small(frame)
-                or (face is None and self.settings.missing_face == "full_frame")
-            )
+            missing = face is None and (self._is_small(frame) or self.settings.missing_face == "full_frame")
+            whole = visual.face_crop or missing
             sources.append("full_frame" if whole else "none" if face is None else "detected")
         return sources
 

@@ -16,6 +16,7 @@ from emo_llama_hf.processing.face_detection import SMALLEST_FACE, EmoLlamaFaceDe
 from emo_llama_hf.processing.face_finder import FaceFinder, FaceSettings
 from emo_llama_hf.processing.mtcnn import pyramid_scales
 from emo_llama_hf.processing.non_maximum_suppression import nms_per_picture, non_maximum_suppression
+from emo_llama_hf.processing.visual import Visual
 from tiny_model import FACE_DETECTOR
 
 HERE = Path(__file__).parent
@@ -178,6 +179,18 @@ def test_whole_pictures_are_judged_where_the_search_finds_nothing(detector):
     assert photo == FaceFinder(detector).detect(pictures[2:])[0]
     with pytest.raises(ValueError, match="min_whole_confidence"):
         FaceSettings(min_whole_confidence=2)
+
+
+def test_small_pictures_are_crops_where_no_face_is_found(detector):
+    finder = FaceFinder(detector, FaceSettings(full_frame_below=96, missing_face="mask"))
+    face = sample("grace_hopper.jpg")
+    found = face.resize((90, 90 * face.height // face.width), Image.Resampling.BICUBIC).crop((0, 0, 90, 90))
+    cat = sample("chelsea.png").resize((90, 60))
+    for picture, source in ((found, "detected"), (cat, "full_frame"), (cat.resize((97, 60)), "none")):
+        [visual] = finder.find([Visual([picture], [0.0], is_video=False)])
+        assert finder.sources(visual) == [source]
+        [box] = finder.boxes(visual)
+        assert (box == (0, 0, *picture.size)) == (source == "full_frame")
 
 
 def test_faces_are_ordered_by_size(detector):

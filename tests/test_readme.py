@@ -29,7 +29,7 @@ def test_the_table_has_the_measured_figures():
     results = measured()
     free, likeliest = results["emotions"]["generation"], results["emotions"]["likelihood"]
     attributes, clips = results["attributes"], results["clips"]
-    language, choices = results["language"], results["choices"]
+    language, choices, held_out = results["language"], results["choices"], results["held_out"]
     classes = EmoLlamaConfig.from_pretrained(default_model()).face_config.perceived_labels
     intro, table, _ = re.split(r"\n\n(?=\|)|(?<=\|)\n\n", section("emo-llama-mini"), maxsplit=2)
     assert numbers(intro) == [f"{free['count']:,}", f"{attributes['count']:,}"]
@@ -44,6 +44,7 @@ def test_the_table_has_the_measured_figures():
         [f"{language['taught_sentence']:.1%}", f"{language['right_intent']:.1%}", str(language["count"])],
         [f"{language['agrees']:.1%}", str(language["agrees_count"])],
         [f"{language['steady']:.1%}", str(language["steady_count"])],
+        ["220", f"{held_out['relevant']:.1%}", f"{held_out['language']['en']:.1%}", str(held_out["count"])],
         [f"{choices['named']:.1%}", f"{choices['right']:.1%}", str(choices["count"])],
     ]
 

@@ -29,6 +29,8 @@ On the validation files, which chose the temperature of the scores and what to t
 | questions ({language[count]}) | \
 {language[taught_sentence]:.1%} answered in a sentence that it was taught, \
 {language[right_intent]:.1%} with the right one |
+| questions in words of others, in six languages ({held_out[count]}, `held_out_questions.json`) | \
+{held_out[relevant]:.1%} answered relevantly, by rules fixed before; of the English ones {held_out[language][en]:.1%} |
 | yes or no, and age ({language[agrees_count]} of these) | \
 {language[agrees]:.1%} agree with the named emotion or the prompt |
 | named emotion with "is this person happy?", say, the same as with "what emotion do you see?" | \
@@ -66,7 +68,7 @@ def save_card(folder: Path, config: EmoLlamaConfig, results: dict) -> None:
     generation, hours = results["emotions"]["generation"], results["hours"]
     description = DESCRIPTION.format(
         **results["emotions"],
-        **{part: results[part] for part in ("attributes", "clips", "choices", "language")},
+        **{part: results[part] for part in ("attributes", "clips", "choices", "language", "held_out")},
         millions=results["parameters"] / 1e6,
         hours=sum(hours["steps"].values()),
         device=hours["device"],

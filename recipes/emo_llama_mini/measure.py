@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from card import save_card
 from chats import Chats
+from held_out import HeldOut
 from tqdm.auto import tqdm
 
 from emo_llama_hf import EmoLlamaForConditionalGeneration, EmoLlamaProcessor, default_model
@@ -74,6 +75,14 @@ def attributes(predictor, processor, recipe) -> dict:
             },
         }
     return figures
+
+
+def crops(recipe, processor: EmoLlamaProcessor) -> dict[str, list]:
+    """The unseen faces of each emotion."""
+    found: dict[str, list] = {}
+    for record in recipe.records("emotions", "valid"):
+        found.setdefault(record.emotion, []).append(record.load(processor).frames[0])
+    return found
 
 
 def clips(pipe, chats: Chats, count: int) -> dict:
@@ -194,6 +203,7 @@ def measure(recipe) -> None:
         "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 800),
         "choices": choices(predictor.pipeline, recipe.chats("valid", seed=3).only("category"), 300),
         "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 200),
+        "held_out": HeldOut(predictor.pipeline, crops(recipe, processor)).measure(),
         "parameters": model.num_parameters(),
         "hours": json.loads((recipe.work / "hours.json").read_text("utf-8")),
     }

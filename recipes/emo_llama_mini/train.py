@@ -95,7 +95,7 @@ class Recipe:
             face_detector=EmoLlamaFaceDetector.from_pretrained(Path(default_model()) / "face_detector"),
             chat_template=(HERE / "chat_template.jinja").read_text("utf-8"),
             faces=FaceSettings(
-                face_margin=self.settings["face_margin"], full_frame_below=self.settings["full_frame_below"]
+                **{name: self.settings[name] for name in ("face_margin", "full_frame_below", "min_whole_confidence")}
             ),
             prompt=PromptSettings(attribute_threshold=self.settings["attribute_threshold"]),
             tokens_per_frame=self.config.tokens_per_frame,

@@ -1,0 +1,41 @@
+"""The questions that emo-llama-mini never learned from, and the rules that grade its answers."""
+
+import json
+import sys
+from pathlib import Path
+
+RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "emo_llama_mini"
+sys.path.append(str(RECIPE))
+
+from grading import problems, relevant, self_check  # noqa: E402
+
+ITEMS = json.loads((RECIPE / "held_out_questions.json").read_text("utf-8"))
+RESULT = {"emotion": "happy", "changes": False, "first": None, "last": None, "age": None}
+SCORES = {"angry": 0.02, "disgusted": 0.02, "afraid": 0.03, "happy": 0.7, "sad": 0.04, "surprised": 0.05}
+
+
+def test_every_question_has_what_its_rule_needs():
+    assert problems(ITEMS) == []
+    assert len({item["id"] for item in ITEMS}) == len(ITEMS)
+
+
+def test_answers_written_by_hand_are_graded_as_meant():
+    assert self_check() == 0
+
+
+def test_no_answer_is_right_for_all_kinds_of_questions():
+    result = {**RESULT, "scores": {**SCORES, "neutral": 0.14}}
+    for answer in ("The face looks happy.", "I can only tell how a face looks.", "No face is visible in the image."):
+        assert sum(relevant(item, answer, result) for item in ITEMS) < len(ITEMS) / 2
+
+
+def test_they_are_not_what_the_chats_teach():
+    chats = json.loads((RECIPE / "chats.json").read_text("utf-8"))
+    taught = {
+        question.lower().strip("?.! ")
+        for part in ("picture", "clip")
+        for intent in chats[part].values()
+        for question in intent["questions"]
+    }
+    asked = [(item.get("turns") or [item["question"]])[-1].lower().strip("?.! ") for item in ITEMS]
+    assert len(taught & set(asked)) <= 0.05 * len(ITEMS)  # short ones may be the same by chance

@@ -6,7 +6,7 @@ from itertools import groupby
 import torch
 
 TOLD = 3  # of the likeliest labels
-SWITCH = 3.0  # nats that a change of the emotion from one frame to the next costs; chosen on training faces kept apart
+SWITCH = 3.0  # nats that a change of the emotion from one frame to the next costs; our choice
 NO_FACE = "no face"
 
 

@@ -167,8 +167,8 @@ class FaceFinder:
         return sources
 
     def shown_in(self, visual: Visual) -> list[int]:
-        """The frames that show a face, or that are taken for one; of a visual in which none was looked for, all."""
-        if visual.faces is None and self.detector is None:
+        """The frames that show a face, or that are taken for one; without a detector, all."""
+        if self.detector is None:
             return list(range(len(visual.frames)))
         return [index for index, source in enumerate(self.sources(visual)) if source != "none"]
 

@@ -7,11 +7,9 @@ from pathlib import Path
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "emo_llama_mini"
 sys.path.append(str(RECIPE))
 
-from grading import problems, relevant, self_check  # noqa: E402
+from grading import HAPPY, problems, relevant, self_check  # noqa: E402
 
 ITEMS = json.loads((RECIPE / "held_out_questions.json").read_text("utf-8"))
-RESULT = {"emotion": "happy", "changes": False, "first": None, "last": None, "age": None}
-SCORES = {"angry": 0.02, "disgusted": 0.02, "afraid": 0.03, "happy": 0.7, "sad": 0.04, "surprised": 0.05}
 
 
 def test_every_question_has_what_its_rule_needs():
@@ -24,9 +22,8 @@ def test_answers_written_by_hand_are_graded_as_meant():
 
 
 def test_no_answer_is_right_for_all_kinds_of_questions():
-    result = {**RESULT, "scores": {**SCORES, "neutral": 0.14}}
     for answer in ("The face looks happy.", "I can only tell how a face looks.", "No face is visible in the image."):
-        assert sum(relevant(item, answer, result) for item in ITEMS) < len(ITEMS) / 2
+        assert sum(relevant(item, answer, HAPPY) for item in ITEMS) < len(ITEMS) / 2
 
 
 def test_they_are_not_what_the_chats_teach():

@@ -267,8 +267,7 @@ class EmotionChatPipeline(Pipeline):
         told = [None] * (len(visuals) - 1) + [attributes or None]
         self.processor.text_inputs([prompt], visuals, questions, told)
         earlier, last = self.processor.faces.find(visuals[:-1], split=False), visuals[-1]
-        kind: VisualKind = "video" if last.is_video else "image"
-        closed = closed_prompt(self.processor, kind, labels)
+        closed = self._closed_texts(last, labels)
         pixels = [self.pixels_of(visual) for visual in earlier]
         return [
             Subject(
@@ -276,9 +275,7 @@ class EmotionChatPipeline(Pipeline):
                 pixels=[*pixels, self.pixels_of(visual)],
                 prompt=prompt,
                 questions=questions,
-                closed_prompt=closed,
-                closed_question=closed_question(kind, labels, self.processor.prompt.closed_question),
-                labels=labels,
+                **closed,
                 attributes=attributes,
                 perceived=[None] * len(visuals),
                 perceived_frames=[None] * len(visual.frames),
@@ -382,9 +379,10 @@ class EmotionChatPipeline(Pipeline):
             }
             for subject, part in zip(subjects, features, strict=True)
         ]
-        closed = None
+        as_closed = all(subject.asks_closed for subject in subjects)
+        closed_embeds = embeds if as_closed else self._closed_embeds(subjects, seen)
         if self.processor.prompt.tells_emotion:
-            closed, attributes = self._told(subjects, seen, attributes)
+            closed, attributes = self._told(subjects, seen, closed_embeds, attributes)
             text = self._text(
                 [subject.prompt for subject in subjects],
                 [question for subject in subjects for question in subject.questions],
@@ -392,16 +390,13 @@ class EmotionChatPipeline(Pipeline):
                 attributes,
             )
             text = _without(text, "qformer_input_ids", "qformer_attention_mask")
-        elif all(subject.prompt == subject.closed_prompt for subject in subjects):
-            closed = self._closed(subjects, attributes, embeds)
-        if closed is None:
-            closed = self._closed(subjects, attributes, self._closed_embeds(subjects, seen, attributes))
+        else:
+            closed = self._closed(subjects, attributes, closed_embeds)
         scores = closed.scores.tolist()
         for row in scores:
             check_finite(row, self.model.dtype)
         begun = text["input_ids"][:, :-1] * text["attention_mask"][:, :-1]
-        as_read = all(subject.prompt == subject.closed_prompt for subject in subjects)
-        if goes_on and as_read and torch.equal(begun.cpu(), closed.read_ids):
+        if goes_on and as_closed and torch.equal(begun.cpu(), closed.read_ids):
             return subjects, scores, {**text, "past_key_values": closed.cache}
         return subjects, scores, {**text, "visual_embeds": torch.cat(embeds)}
 
@@ -419,55 +414,58 @@ class EmotionChatPipeline(Pipeline):
             [row[-1:] for row in attributes],
         )
 
-    def _closed_embeds(
-        self,
-        subjects: list[Subject],
-        seen: list[dict[str, torch.Tensor]],
-        attributes: Sequence[Sequence[Attributes | None]],
-    ) -> list[torch.Tensor]:
+    def _closed_embeds(self, subjects: list[Subject], seen: list[dict[str, torch.Tensor]]) -> list[torch.Tensor]:
         """Visual tokens (tokens, E) of the last visual of each, which the closed question guides."""
         return self._read(
             [subject.closed_prompt for subject in subjects],
             [subject.closed_question for subject in subjects],
             [subject.visuals[-1:] for subject in subjects],
             [[row] for row in seen],
-            [row[-1:] for row in attributes],
+            [[None] for _ in subjects],  # no visual token depends on what is told
         )[1]
 
     def _told(
         self,
         subjects: list[Subject],
         seen: list[dict[str, torch.Tensor]],
+        closed_embeds: list[torch.Tensor],
         attributes: Sequence[Sequence[Attributes | None]],
-    ) -> tuple[LabelScores | None, list[Sequence[Attributes | None]]]:
+    ) -> tuple[LabelScores, list[Sequence[Attributes | None]]]:
         """
-        The attributes of each subject with what the closed question about the model's own labels finds, where it is
-        asked anything else; and the answer to that question, where its label set is the model's own.
+        What is answered to the closed question; and the attributes of each subject with what the same question about
+        the model's own labels finds, where anything else is asked.
         """
         labels = check_labels(self.model.config.emotion_labels)
-        own = [self._asked_own(subject, labels) for subject in subjects]
-        found = self._closed(own, attributes, self._closed_embeds(own, seen, attributes))
+        own, embeds = subjects, closed_embeds
+        if subjects[0].labels != labels:
+            own = [replace(subject, **self._closed_texts(subject.visuals[-1], labels)) for subject in subjects]
+            embeds = self._closed_embeds(own, seen)
+        found = self._closed(own, attributes, embeds)
         courses = iter(self._courses(own, seen, attributes))
         told: list[Sequence[Attributes | None]] = []
         for subject, scores, row in zip(own, found.scores.tolist(), attributes, strict=True):
-            visual = subject.visuals[-1]
-            course = next(courses) if visual.is_video else None
-            if subject.prompt == subject.closed_prompt:
+            if subject.asks_closed:
                 told.append(row)
                 continue
-            emotion = NO_FACE if not self.processor.faces.shown_in(visual) else told_emotion(labels, scores, course)
+            visual = subject.visuals[-1]
+            course = next(courses) if self._has_course(subject) else None
+            emotion = told_emotion(labels, scores, course) if self.processor.faces.shown_in(visual) else NO_FACE
             told.append([*row[:-1], {**(row[-1] or {}), EMOTION: emotion}])
-        return (found if subjects[0].labels == labels else None), told
+        return (found if own is subjects else self._closed(subjects, told, closed_embeds)), told
 
-    def _asked_own(self, subject: Subject, labels: list[str]) -> Subject:
-        """The subject with the closed question about the model's own labels."""
-        kind: VisualKind = "video" if subject.visuals[-1].is_video else "image"
-        return replace(
-            subject,
-            labels=labels,
-            closed_prompt=closed_prompt(self.processor, kind, labels),
-            closed_question=closed_question(kind, labels, self.processor.prompt.closed_question),
-        )
+    def _closed_texts(self, visual: Visual, labels: list[str]) -> dict[str, Any]:
+        """What a [`Subject`] has of the closed question about a label set."""
+        kind: VisualKind = "video" if visual.is_video else "image"
+        return {
+            "labels": labels,
+            "closed_prompt": closed_prompt(self.processor, kind, labels),
+            "closed_question": closed_question(kind, labels, self.processor.prompt.closed_question),
+        }
+
+    def _has_course(self, subject: Subject) -> bool:
+        """Whether it is to be told how the emotion of a clip goes."""
+        visual = subject.visuals[-1]
+        return not subject.asks_closed and visual.is_video and bool(self.processor.faces.shown_in(visual))
 
     def _courses(
         self,
@@ -475,23 +473,22 @@ class EmotionChatPipeline(Pipeline):
         seen: list[dict[str, torch.Tensor]],
         attributes: Sequence[Sequence[Attributes | None]],
     ) -> list[list[str]]:
-        """The emotions that each clip shows one after the other, its frames being asked about one by one."""
+        """What each clip that has a course shows one after the other, its frames being asked about one by one."""
         frames, rows, told, counts = [], [], [], []
         for subject, row, values in zip(subjects, seen, attributes, strict=True):
-            visual = subject.visuals[-1]
-            if not visual.is_video:
+            if not self._has_course(subject):
                 continue
-            shown = self.processor.faces.shown_in(visual) or range(len(visual.frames))
+            shown = self.processor.faces.shown_in(subject.visuals[-1])
             counts.append(len(shown))
             for index in shown:
-                still = replace(subject, visuals=[visual.still(index)])
-                frames.append(self._asked_own(still, subject.labels))
+                still = subject.visuals[-1].still(index)
+                frames.append(replace(subject, visuals=[still], **self._closed_texts(still, subject.labels)))
                 rows.append({name: value[index : index + 1] for name, value in row.items() if name != "frame_counts"})
                 rows[-1]["frame_counts"] = torch.ones(1, dtype=torch.long)
                 told.append(values[-1:])
         if not frames:
             return []
-        found = self._closed(frames, told, self._closed_embeds(frames, rows, told)).scores
+        found = self._closed(frames, told, self._closed_embeds(frames, rows)).scores
         return [course_of(subjects[0].labels, scores) for scores in found.split(counts)]
 
     def _goes_on(self, arguments: dict[str, Any]) -> bool:

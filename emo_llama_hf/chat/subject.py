@@ -37,3 +37,8 @@ class Subject:
     attributes: Attributes | bool | None
     perceived: list[Perceived | None]
     perceived_frames: list[Perceived | None]
+
+    @property
+    def asks_closed(self) -> bool:
+        """Whether what is asked is the closed question itself."""
+        return self.prompt == self.closed_prompt

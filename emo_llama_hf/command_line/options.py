@@ -115,7 +115,9 @@ Fps: TypeAlias = Annotated[
 ]
 FullFrameBelow: TypeAlias = Annotated[
     float | None,
-    typer.Option(min=0, metavar="N", help="pictures up to so many pixels are taken for a face (default: the model's)"),
+    typer.Option(
+        min=0, metavar="N", help="faceless pictures up to so many pixels are taken for a face (default: the model's)"
+    ),
 ]
 Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="of the model's sampling")]
 

@@ -52,7 +52,8 @@ class TuningArguments:
     )
     num_frames: int | None = field(default=None, metadata={"help": "frames of a clip (default: as there)"})
     full_frame_below: float | None = field(
-        default=None, metadata={"help": "longest side of a picture that is taken for a face (default: as there)"}
+        default=None,
+        metadata={"help": "longest side of a picture that, with no face found, is one as a whole (default: as there)"},
     )
     closed_question: str | None = field(
         default=None,

@@ -78,10 +78,11 @@ class HeldOut:
 
     def _clear_face(self, emotion: str) -> Image.Image:
         """A face in which the model surely reads an emotion."""
-        while True:
+        for _ in self.faces[emotion]:
             face = self.dice.choice(self.faces[emotion])
             if self.pipe(face)["scores"][emotion] >= CLEAR:
                 return face
+        raise ValueError(f"The model is sure of no face that looks {emotion}: train it to the end before asking.")
 
     def _trembling(self, face: Image.Image) -> Image.Image:
         """A frame of a face that stays as it is: the part that is seen moves a little."""

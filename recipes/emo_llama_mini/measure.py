@@ -77,14 +77,6 @@ def attributes(predictor, processor, recipe) -> dict:
     return figures
 
 
-def crops(recipe, processor: EmoLlamaProcessor) -> dict[str, list]:
-    """The unseen faces of each emotion."""
-    found: dict[str, list] = {}
-    for record in recipe.records("emotions", "valid"):
-        found.setdefault(record.emotion, []).append(record.load(processor).frames[0])
-    return found
-
-
 def clips(pipe, chats: Chats, count: int) -> dict:
     """Clips that change once, made of unseen faces: whether both emotions are named, and in their order."""
     asked, named, exact = 0, 0, 0
@@ -203,7 +195,7 @@ def measure(recipe) -> None:
         "clips": clips(predictor.pipeline, recipe.chats("valid", seed=1).only("clip"), 800),
         "choices": choices(predictor.pipeline, recipe.chats("valid", seed=3).only("category"), 300),
         "language": language(predictor.pipeline, recipe.chats("valid", seed=2).only("conversation", "no_face"), 200),
-        "held_out": HeldOut(predictor.pipeline, crops(recipe, processor)).measure(),
+        "held_out": HeldOut(predictor.pipeline, recipe.chats("valid").by_emotion).measure(),
         "parameters": model.num_parameters(),
         "hours": json.loads((recipe.work / "hours.json").read_text("utf-8")),
     }

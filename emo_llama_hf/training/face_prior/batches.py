@@ -71,8 +71,9 @@ class FaceBatches(RandomChanges):
     def plain(self) -> "FaceBatches":
         """Batches for evaluation, in which nothing is changed."""
         off = RandomChanges(mirror=0, color=0, grey=0, erase=0)
-        still = replace(self, **vars(off), rotate=0, shift=0, scale=0, stretch=0)
-        return replace(still, coarse=0, compress=0, mixup=0, views=1)
+        return replace(
+            self, **vars(off), rotate=0, shift=0, scale=0, stretch=0, coarse=0, compress=0, mixup=0, views=1
+        )
 
     def __call__(self, samples: list[FaceCrop]) -> dict[str, torch.Tensor]:
         """

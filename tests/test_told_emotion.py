@@ -110,7 +110,8 @@ def test_attributes_are_switched_off_but_the_emotion_is_not(pipe, written):
     assert "age 20" not in written[-1] and "reading " in written[-1]
 
 
-def test_where_no_face_is_found_that_is_told(pipe, written):
-    result = pipe({"image": Image.new("RGB", (80, 80)), "question": "Why?"}, max_new_tokens=2)
+@pytest.mark.parametrize("asked", [{"question": "Why?"}, {}])
+def test_where_no_face_is_found_that_is_told(pipe, written, asked):
+    result = pipe({"image": Image.new("RGB", (80, 80)), **asked}, max_new_tokens=2)
     assert result["emotion"] is None
     assert f"reading {NO_FACE}" in " ".join(written[-1].split())

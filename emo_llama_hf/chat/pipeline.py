@@ -363,7 +363,7 @@ class EmotionChatPipeline(Pipeline):
             `FloatingPointError`: a score is no finite number.
         """
         subjects = self._look_at_faces(subjects)
-        attributes = [_written(subject) for subject in subjects]
+        attributes = [self._known(subject) for subject in subjects]
         text, embeds, features = self._read(
             [subject.prompt for subject in subjects],
             [question for subject in subjects for question in subject.questions],
@@ -399,6 +399,13 @@ class EmotionChatPipeline(Pipeline):
         if goes_on and as_closed and torch.equal(begun.cpu(), closed.read_ids):
             return subjects, scores, {**text, "past_key_values": closed.cache}
         return subjects, scores, {**text, "visual_embeds": torch.cat(embeds)}
+
+    def _known(self, subject: Subject) -> Sequence[Attributes | None]:
+        """What any prompt tells of the faces of each visual; that the last shows none, to who is told emotions."""
+        row = _written(subject)
+        if not self.processor.prompt.tells_emotion or self.processor.faces.shown_in(subject.visuals[-1]):
+            return row
+        return [*row[:-1], {**(row[-1] or {}), EMOTION: NO_FACE}]
 
     def _closed(
         self, subjects: list[Subject], attributes: Sequence[Sequence[Attributes | None]], embeds: list[torch.Tensor]
@@ -444,12 +451,11 @@ class EmotionChatPipeline(Pipeline):
         courses = iter(self._courses(own, seen, attributes))
         told: list[Sequence[Attributes | None]] = []
         for subject, scores, row in zip(own, found.scores.tolist(), attributes, strict=True):
-            if subject.asks_closed:
+            if subject.asks_closed or not self.processor.faces.shown_in(subject.visuals[-1]):
                 told.append(row)
                 continue
-            visual = subject.visuals[-1]
             course = next(courses) if self._has_course(subject) else None
-            emotion = told_emotion(labels, scores, course) if self.processor.faces.shown_in(visual) else NO_FACE
+            emotion = told_emotion(labels, scores, course)
             told.append([*row[:-1], {**(row[-1] or {}), EMOTION: emotion}])
         return (found if own is subjects else self._closed(subjects, told, closed_embeds)), told
 

@@ -18,10 +18,14 @@ from emo_llama_hf import (
     default_model,
     load_model,
 )
+from emo_llama_hf.closed_set import closed_question
 from emotion_samples import EMOTIONS, face_folders
 from test_doors import CHAT, SAMPLES, run_isolated
 
 SHORT = ["--max-new-tokens", "8"]
+NOBODY = [
+    f"{said} in the {kind}." for said in ("No face is visible", "I see no face") for kind in ("picture", "image")
+]
 ASTRONAUT, HOPPER = (str(SAMPLES / name) for name in ("astronaut.png", "grace_hopper.jpg"))
 
 
@@ -79,7 +83,7 @@ class TestWhatItSays:
     @pytest.mark.parametrize("question", [None, "How does this person feel?", "Why is she angry?"])
     def test_no_face(self, pipe, name, question):
         result = pipe({"image": str(SAMPLES / name), "question": question})
-        assert result["generated_text"] == "No face is visible in the image."
+        assert result["generated_text"] in NOBODY
         assert result["emotion"] is None
 
     @pytest.mark.parametrize(
@@ -87,15 +91,18 @@ class TestWhatItSays:
         [
             ("What emotion do you see?", "happy"),
             ("How does this person feel?", "happy"),
-            ("Is this person happy?", "so yes"),
-            ("Is this person angry?", "so no"),
+            ("Is this person happy?", "Yes"),
+            ("Is this person angry?", "No, "),
+            ("Est-elle heureuse ?", "Oui"),
             ("Does the person look sad or happy?", "happy"),
-            ("Describe the facial expression.", "corners of the mouth pulled up"),
-            ("Why do you think so?", "raised cheeks"),
-            ("How sure are you?", "only a guess"),
-            ("Who is this?", "I cannot tell who somebody is"),
-            ("Is this person ill?", "I cannot tell anything about health"),
-            ("Is this person lying?", "I cannot tell what somebody thinks, wants or will do"),
+            ("Describe the facial expression.", "happy"),
+            ("Why do you think so?", "people usually"),
+            ("How sure are you?", "sure: happy at"),
+            ("Who is this?", "only tell how a face looks"),
+            ("Is this person ill?", "cannot judge"),
+            ("Is this person lying?", "read faces"),
+            ("Will it rain tomorrow?", "only tell how a face looks"),
+            ("asdf qwer", "did not understand"),
             ("Which emotion is it? Choose from: anger, happiness, sadness.", "happiness"),
             ("Which emotion is it? Choose from: anger, joy, sadness.", "joy"),
         ],
@@ -107,14 +114,24 @@ class TestWhatItSays:
         chat = [
             {"role": "user", "content": [{"type": "image", "image": ASTRONAUT}, {"type": "text", "text": "Mood?"}]}
         ]
-        for question, answer in (("Why?", "raised cheeks"), ("Who is she?", "I cannot tell who somebody is")):
+        for question, answer in (("Why?", "people usually"), ("Who is she?", "only tell how a face looks")):
             chat.append({"role": "assistant", "content": pipe(chat)["generated_text"]})
             chat.append({"role": "user", "content": question})
             assert answer in pipe(chat)["generated_text"]
 
     def test_without_attributes_it_knows_none(self, pipe):
         said = pipe(ASTRONAUT, question="How old is this person?", attributes=False)["generated_text"]
-        assert said == "I was not told a perceived age, and I cannot say more."
+        assert said == "I was not told a perceived age."
+
+    def test_whatever_is_asked_it_names_the_same_emotion(self, pipe):
+        for photo in (ASTRONAUT, HOPPER):
+            emotion = pipe(photo)["emotion"]
+            for question in ("What emotion is it?", "Why?", "In one word?", "Describe the face.", "Answer in JSON."):
+                assert emotion in pipe(photo, question=question)["generated_text"], question
+
+    def test_a_picture_does_not_change(self, pipe):
+        said = pipe(ASTRONAUT, question="How does the expression change over time?")["generated_text"]
+        assert said == "A single picture cannot show a change; it looks happy."
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +153,13 @@ def test_scores_hardly_depend_on_the_weights_type(photos_and_a_clip, dtype):
         assert rounded["emotion"] == exact["emotion"]
 
 
-def test_the_stock_pipeline_answers_as_ours_does():
+def test_the_stock_pipeline_answers_as_ours_does(model):
+    """To the closed question; any other one ours asks with what the closed one found told in the prompt."""
+    question = closed_question("image", model.config.emotion_labels)
+    chat = [{"role": "user", "content": [{"type": "image", "path": ASTRONAUT}, {"type": "text", "text": question}]}]
     stock = pipeline("image-text-to-text", model=default_model())
-    answer = stock(CHAT, max_new_tokens=4, do_sample=False)[0]["generated_text"][-1]
-    ours = pipeline("emotion-chat")(CHAT, max_new_tokens=4, do_sample=False, attributes=False)
+    answer = stock(chat, max_new_tokens=4, do_sample=False)[0]["generated_text"][-1]
+    ours = pipeline("emotion-chat")(ASTRONAUT, max_new_tokens=4, do_sample=False, attributes=False)
     assert (answer["role"], answer["content"].strip()) == ("assistant", ours["generated_text"])
 
 
@@ -208,4 +228,4 @@ def test_an_adapter_goes_through_every_command(tmp_path, capsys, monkeypatch):
 def test_it_fits_in_a_wheel():
     files = [path for path in Path(default_model()).rglob("*") if path.is_file()]
     assert {path.suffix for path in files if path.stat().st_size > 1e6} == {".safetensors"}
-    assert sum(path.stat().st_size for path in files) <= 30e6
+    assert sum(path.stat().st_size for path in files) <= 40e6

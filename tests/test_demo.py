@@ -187,7 +187,7 @@ def test_a_video_has_a_timeline(visitor, pipe, film):
     assert sorted(segments) == sorted((one["start"], one["emotion"]) for one in timeline.segments)
     assert 'data-duration="3.000"' in shown["timeline"]["value"]
     assert [name for name, _ in shown["people"]["choices"]] == ["person 0: 0.0 to 2.0 s", "person 1: 0.0 to 2.0 s"]
-    assert text(visitor.ask("How does the mood change?")[-1]["chat"][-1]).startswith("The expression changes from")
+    assert "all the time" in text(visitor.ask("How does the mood change?")[-1]["chat"][-1])  # of one of them
 
 
 def test_a_video_whose_sound_fits_no_mp4_is_shown_as_it_is(visitor, tmp_path):

@@ -27,27 +27,24 @@ def measured() -> dict:
 
 def test_the_table_has_the_measured_figures():
     results = measured()
-    free, likeliest = results["emotions"]["generation"], results["emotions"]["likelihood"]
-    attributes, clips = results["attributes"], results["clips"]
-    language, choices, held_out = results["language"], results["choices"], results["held_out"]
-    questions = json.loads((ROOT / "recipes" / "emo_llama_mini" / "held_out_questions.json").read_text("utf-8"))
-    english = sum(question["language"] == "en" for question in questions)
+    voters, fer2013 = results["voters"]["likelihood"], results["fer2013"]["likelihood"]
+    attributes, clips, framings = results["attributes"], results["clips"], results["framings"]
+    held_out = results["held_out"]
     classes = EmoLlamaConfig.from_pretrained(default_model()).face_config.perceived_labels
     intro, table, _ = re.split(r"\n\n(?=\|)|(?<=\|)\n\n", section("emo-llama-mini"), maxsplit=2)
-    assert numbers(intro) == [f"{free['count']:,}", f"{attributes['count']:,}"]
+    assert numbers(intro) == [f"{fer2013['count']:,}", f"{attributes['count']:,}"]
 
     rows = [numbers(row) for row in table.splitlines()[2:]]
     assert rows == [
-        [f"{free['war']:.1%}", f"{free['uar']:.1%}"],
-        [f"{likeliest['war']:.1%}", f"{likeliest['ece']:.3f}"],
+        [f"{voters['count']:,}", f"{voters['war']:.1%}", f"{voters['uar']:.1%}"],
+        [f"{voters['ece']:.3f}"],
+        [f"{fer2013['count']:,}", f"{fer2013['war']:.1%}", f"{fer2013['uar']:.1%}"],
+        ["48", "96", "224", f"{framings['all_the_same']:.1%}", str(framings["count"])],
         [str(len(classes["age"])), str(len(classes["race"]))]
         + [f"{attributes[task]['accuracy']:.1%}" for task in ("gender", "age", "race")],
-        [f"{clips['both_named']:.1%}", f"{clips['in_order_if_named']:.1%}", str(clips["count"])],
-        [f"{language['taught_sentence']:.1%}", f"{language['right_intent']:.1%}", str(language["count"])],
-        [f"{language['agrees']:.1%}", str(language["agrees_count"])],
-        [f"{language['steady']:.1%}", str(language["steady_count"])],
-        [str(english), f"{held_out['relevant']:.1%}", f"{held_out['language']['en']:.1%}", str(held_out["count"])],
-        [f"{choices['named']:.1%}", f"{choices['right']:.1%}", str(choices["count"])],
+        [f"{clips['exact']:.1%}", str(clips["changing"]), f"{clips['false_changes']:.1%}", str(clips["constant"])],
+        [f"{results['forms']['same']:.1%}", str(results["forms"]["count"])],
+        [f"{held_out['relevant']:.1%}", str(held_out["count"]), f"{held_out['language']['en']:.1%}"],
     ]
 
 
@@ -60,26 +57,30 @@ def test_the_text_around_it_too():
 
 def test_the_model_zoo():
     results = measured()
-    free, likeliest = results["emotions"]["generation"], results["emotions"]["likelihood"]
-    attributes = results["attributes"]
+    voters, fer2013 = results["voters"], results["fer2013"]["likelihood"]
+    attributes, clips = results["attributes"], results["clips"]
     classes = EmoLlamaConfig.from_pretrained(default_model()).face_config.perceived_labels
     weights = (Path(default_model()) / "model.safetensors").stat().st_size
     (row,) = re.findall(r"^\| emo-llama-mini \|.*", (ROOT / "docs/model-zoo.md").read_text("utf-8"), re.MULTILINE)
     assert numbers(row) == [f"{results['parameters'] / 1e6:.1f}", f"{weights / 1e6:.1f}"]
 
     text, *tables = re.split(r"\n\n(?=\|)", section("emo-llama-mini: accuracy", "docs/model-zoo.md"))
-    chance = f"{1 / len(free['recall']):.1%}"
-    assert numbers(text) == [f"{free['count']:,}", chance, f"{attributes['count']:,}"]
+    likeliest = voters["likelihood"]
+    chance = f"{1 / len(likeliest['recall']):.1%}"
+    counts = [f"{figures['count']:,}" for figures in (likeliest, fer2013, attributes)]
+    assert numbers(text) == [counts[0], chance, *counts[1:]]
     emotions, recalls, others = [
         [numbers(row) for row in table.splitlines()[2:] if row.startswith("|")] for table in tables
     ]
-    assert emotions == [[f"{figures['war']:.1%}", f"{figures['uar']:.1%}"] for figures in (free, likeliest)]
-    assert recalls == [[f"{recall:.1%}" for recall in free["recall"].values()]]
-    assert list(free["recall"]) == re.findall(r"\w+", tables[1].splitlines()[0])[2:]
+    three = (voters["generation"], likeliest, fer2013)
+    assert emotions == [[f"{figures['war']:.1%}", f"{figures['uar']:.1%}"] for figures in three]
+    assert recalls == [[f"{recall:.1%}" for recall in likeliest["recall"].values()]]
+    assert list(likeliest["recall"]) == re.findall(r"\w+", tables[1].splitlines()[0])[2:]
     assert others == [
         [f"{likeliest['ece']:.3f}"],
         [f"{attributes['gender']['accuracy']:.1%}"],
         *([str(len(classes[task])), f"{attributes[task]['accuracy']:.1%}"] for task in ("age", "race")),
-        [f"{results['clips']['both_named']:.1%}"],
+        [f"{clips['exact']:.1%}"],
+        [f"{clips['false_changes']:.1%}"],
         ["2", f"{sum(results['hours']['steps'].values()):.1f}"],
     ]

@@ -26,6 +26,7 @@ pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 import openai
 
 from emo_llama_command import main
+from emo_llama_hf.chat.told_emotion import told_emotion
 from emo_llama_hf.input_error import InputError
 from emo_llama_hf.listening import bind
 from emo_llama_hf.missing_package import MissingPackageError
@@ -123,7 +124,7 @@ def test_a_chat_goes_on(server, pipe):
     assert told == pipe(chat)
 
 
-@pytest.mark.parametrize("stop", [None, ["people usually", "happy"], ["."]])
+@pytest.mark.parametrize("stop", [None, ["people usually", "in raised"], ["."]])
 def test_a_streamed_answer_is_the_whole_one(server, stop):
     asked = message(WHY, ("image", ASTRONAUT))
     whole = server.ask(asked, stop=stop)
@@ -140,9 +141,12 @@ def test_a_streamed_answer_is_the_whole_one(server, stop):
 
 def test_usage_is_what_the_tokenizer_counts(server, pipe):
     answer = server.ask(message(WHY, ("image", ASTRONAUT)), extra_body={"attributes": False})
+    scores = answer.choices[0].scores
+    told = told_emotion([*scores], [*scores.values()])
     chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": WHY}]}]
     prompt = pipe.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    prompt_tokens = len(pipe.processor(images=FACES[0], text=prompt)["input_ids"][0])
+    inputs = pipe.processor(images=FACES[0], text=prompt, attributes=[{"emotion": told}])
+    prompt_tokens = len(inputs["input_ids"][0])
     written = pipe.processor.tokenizer(answer.choices[0].message.content, add_special_tokens=False)["input_ids"]
     assert answer.usage.prompt_tokens == prompt_tokens
     assert answer.usage.completion_tokens == len(written) + 1  # the end of the answer is a token

@@ -6,7 +6,7 @@ from itertools import groupby
 import torch
 
 TOLD = 3  # of the likeliest labels
-SWITCH = 3.0  # nats that a change of the emotion from one frame to the next costs; our choice
+SWITCH = 3.0  # nats that a change of the emotion from one frame to the next costs
 NO_FACE = "no face"
 
 
@@ -28,14 +28,16 @@ def told_emotion(labels: Sequence[str], scores: Sequence[float], course: Sequenc
     return f"{told}, first {', then '.join(course)}"
 
 
-def course_of(labels: Sequence[str], scores: torch.Tensor) -> list[str]:
+def course_of(labels: Sequence[str], scores: torch.Tensor, switch: float = SWITCH) -> list[str]:
     """
     The emotions that a clip shows one after the other: the likeliest course of its frames, in which every change costs
-    `SWITCH`, so that what only one frame seems to show is no change.
+    something, so that what only one frame seems to show is no change.
 
     Args:
         labels (`list[str]`): the label set, L labels.
         scores (`torch.FloatTensor` of shape `(F, L)`): probability of each label in each frame; F is at least 1.
+        switch (`float`, *optional*, defaults to `SWITCH`):
+            What a change costs, in nats. The default was chosen by emo-llama-mini's recipe.
 
     Returns:
         `list[str]`: at least one label, none of them twice in a row.
@@ -44,9 +46,9 @@ def course_of(labels: Sequence[str], scores: torch.Tensor) -> list[str]:
     total, came_from = evidence[0], []
     for frame in evidence[1:]:
         changed, before = total.max(0)
-        stays = total >= changed - SWITCH
+        stays = total >= changed - switch
         came_from.append(torch.where(stays, torch.arange(len(labels)), before))
-        total = torch.where(stays, total, changed - SWITCH) + frame
+        total = torch.where(stays, total, changed - switch) + frame
     path = [int(total.argmax())]
     for step in reversed(came_from):
         path.append(int(step[path[-1]]))

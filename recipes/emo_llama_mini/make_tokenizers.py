@@ -23,6 +23,7 @@ def language_tokenizer(texts: list[str], vocabulary: int, folder: Path) -> Llama
         character_coverage=1.0,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
+        split_digits=True,
         hard_vocab_limit=False,
         num_threads=1,
         minloglevel=2,

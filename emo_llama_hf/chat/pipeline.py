@@ -451,10 +451,10 @@ class EmotionChatPipeline(Pipeline):
         courses = iter(self._courses(own, seen, attributes))
         told: list[Sequence[Attributes | None]] = []
         for subject, scores, row in zip(own, found.scores.tolist(), attributes, strict=True):
-            if subject.asks_closed or not self.processor.faces.shown_in(subject.visuals[-1]):
+            if not self._is_told(subject):
                 told.append(row)
                 continue
-            course = next(courses) if self._has_course(subject) else None
+            course = next(courses) if subject.visuals[-1].is_video else None
             emotion = told_emotion(labels, scores, course)
             told.append([*row[:-1], {**(row[-1] or {}), EMOTION: emotion}])
         return (found if own is subjects else self._closed(subjects, told, closed_embeds)), told
@@ -468,10 +468,9 @@ class EmotionChatPipeline(Pipeline):
             "closed_question": closed_question(kind, labels, self.processor.prompt.closed_question),
         }
 
-    def _has_course(self, subject: Subject) -> bool:
-        """Whether it is to be told how the emotion of a clip goes."""
-        visual = subject.visuals[-1]
-        return not subject.asks_closed and visual.is_video and bool(self.processor.faces.shown_in(visual))
+    def _is_told(self, subject: Subject) -> bool:
+        """Whether what the closed question finds is to be told: another one is asked, and about a face."""
+        return not subject.asks_closed and bool(self.processor.faces.shown_in(subject.visuals[-1]))
 
     def _courses(
         self,
@@ -479,10 +478,10 @@ class EmotionChatPipeline(Pipeline):
         seen: list[dict[str, torch.Tensor]],
         attributes: Sequence[Sequence[Attributes | None]],
     ) -> list[list[str]]:
-        """What each clip that has a course shows one after the other, its frames being asked about one by one."""
+        """What each clip that is told of shows one after the other, its frames being asked about one by one."""
         frames, rows, told, counts = [], [], [], []
         for subject, row, values in zip(subjects, seen, attributes, strict=True):
-            if not self._has_course(subject):
+            if not (self._is_told(subject) and subject.visuals[-1].is_video):
                 continue
             shown = self.processor.faces.shown_in(subject.visuals[-1])
             counts.append(len(shown))

@@ -38,6 +38,7 @@ ABOUT_FACE = (
     *("percent", "certainty", "json", "one_word", "valence", "age", "gender", "race", "wrong", "sure_again"),
     *("change", "begin", "end", "labels"),
 )
+PHRASES = {**ATTRIBUTE_PHRASES, EMOTION: "emotion {value}"}  # how prompts tell the emotion, as talks and processor do
 SURE = 0.55  # from here on an answer names one emotion only
 
 
@@ -162,8 +163,7 @@ class Chats:
         frames = self._frames(course) if course else [self._face()]
         told = self._told(scores, course)
         if self.dice.random() < 0.5:  # the face shows what is told, or else something else
-            wanted = self.labels[max(range(len(scores)), key=scores.__getitem__)]
-            frames = frames if course else [self._face(wanted)]
+            frames = frames if course else [self._face(self._ranked(scores)[0])]
         intents = self._intents(kind, 1 if self.plain else self.dice.choice([1, 1, 1, 2, 2, 3]))
         turns = [self._turn(language, intent, scores, course, attributes, kind) for intent in intents]
         known = {**(attributes or {}), "emotion": told}
@@ -180,7 +180,7 @@ class Chats:
     def _choose(self) -> dict:
         """Labels in the question's own words: by the pipeline's closed question most often, as `labels=` asks it."""
         scores = self._scores(self.dice.choice(self.labels))
-        emotion = self.labels[max(range(len(scores)), key=scores.__getitem__)]
+        emotion = self._ranked(scores)[0]
         names = self._label_set()
         chosen = [name for name in dict.fromkeys(names.values()) if name is not None]
         self.dice.shuffle(chosen)
@@ -201,7 +201,7 @@ class Chats:
         if self.dice.random() < 0.1:
             return self._sample([show()], turns, attributes)
         (question, answer), *others = turns
-        told = attribute_sentence(attributes, phrases={**ATTRIBUTE_PHRASES, EMOTION: "emotion {value}"})
+        told = attribute_sentence(attributes, phrases=PHRASES)
         return self._sample([], [(f"{told}\n{question}", answer), *others], None)
 
     def _label_set(self) -> dict[str, str | None]:

@@ -38,15 +38,14 @@ FIGURES = ("fer2013", "voters", "clips", "attributes", "framings", "held_out", "
 NAMING = ("emotion", "describe", "why", "yes_or_no", "either", "one_word", "json", "certainty", "wrong", "sure_again")
 
 
-def log_scores(results: list[dict], labels: list[str]) -> torch.Tensor:
-    """Logarithm of each label's score (faces, labels)."""
-    scores = torch.tensor([[row["scores"][label] for label in labels] for row in results], dtype=torch.float64)
-    return scores.clamp(min=1e-12).log()
+def score_table(results: list[dict], labels: list[str]) -> torch.Tensor:
+    """Each label's score (faces, labels)."""
+    return torch.tensor([[row["scores"][label] for label in labels] for row in results], dtype=torch.float64)
 
 
 def best_temperature(results: list[dict], labels: list[str]) -> float:
     """The temperature of the scores that makes the targets likeliest."""
-    logits = log_scores(results, labels)
+    logits = score_table(results, labels).clamp(min=1e-12).log()
     targets = torch.tensor([labels.index(row["target"]) for row in results])
 
     def loss(temperature: float) -> float:
@@ -207,7 +206,7 @@ class Measure:
         faces = self.recipe.pictures("choose")
         clips = [self._clip(faces, number % 2 == 1) for number in range(200)]
         said = self.pipe([frame for _, frames in clips for frame in frames], batch_size=BATCH)
-        scores = log_scores(said, self.labels).exp().split([len(frames) for _, frames in clips])
+        scores = score_table(said, self.labels).split([len(frames) for _, frames in clips])
         found = {}
         for price in SWITCHES:
             rows = [

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from chats import Chats
+from chats import PHRASES, Chats
 from make_tokenizers import language_tokenizer, question_tokenizer
 from measure import measure
 from parts import VOTED, Part, Parts
@@ -39,7 +39,6 @@ from emo_llama_hf import (
 from emo_llama_hf.processing.face_detection import EmoLlamaFaceDetector
 from emo_llama_hf.processing.face_finder import FaceFinder, FaceSettings
 from emo_llama_hf.processing.prompt_settings import PromptSettings
-from emo_llama_hf.processing.prompts import ATTRIBUTE_PHRASES, EMOTION
 from emo_llama_hf.training import (
     EmoLlamaTrainingArguments,
     FaceBatches,
@@ -97,7 +96,7 @@ class Recipe:
             return processor
         prompt = PromptSettings(
             question_guide="default",
-            attribute_phrases={**ATTRIBUTE_PHRASES, EMOTION: "emotion {value}"},
+            attribute_phrases=PHRASES,
             attribute_threshold=self.settings["attribute_threshold"],
         )
         return EmoLlamaProcessor(
@@ -132,14 +131,15 @@ class Recipe:
         """First stage of the face prior, in rounds: its map learns to tell emotions and attributes apart."""
         if (self.work / "face_prior").exists():
             return
+        learn = self.crops("learn")
         for number, settings in enumerate(self.settings["face_map"], 1):
             folder = self.work / f"face_map_{number}"
             if (folder / "stage.safetensors").exists():
                 continue
             stage = self.map_stage(number - 1, **settings["stage"])
-            crops = self.crops("learn")
+            crops = learn
             for task in settings["twice"]:
-                crops = crops.joined(self.crops("learn").having(task))
+                crops = crops.joined(learn.having(task))
             self.train_stage(stage, folder, settings, crops)
             with whole_file(folder / "stage.safetensors") as unfinished:
                 save_model(stage, str(unfinished))
